@@ -1,0 +1,17 @@
+"""Errors whose message is one sentence for the user."""
+
+
+class ActiveSegLoopError(Exception):
+    """What is wrong, with which file or value, and what to do, in one sentence."""
+
+
+class ImageError(ActiveSegLoopError):
+    """An image, label map or segmentation that can't be used as it is."""
+
+
+class StudyError(ActiveSegLoopError):
+    """A study folder, case, revision or round that can't be used as asked."""
+
+
+class ModelError(ActiveSegLoopError):
+    """A model, plan or training setting that can't be used as asked."""

@@ -1,0 +1,1 @@
+"""Volumes in and out, geometry, resampling and regions of interest (no torch)."""

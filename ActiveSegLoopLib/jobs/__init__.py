@@ -1,0 +1,1 @@
+"""Command line, events, worker process."""

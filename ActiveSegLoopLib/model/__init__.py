@@ -1,0 +1,1 @@
+"""Networks, the cascade, training, prediction and model files."""
