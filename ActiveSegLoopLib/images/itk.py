@@ -5,20 +5,24 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
+from ActiveSegLoopLib.errors import ImageError
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.volume import Volume
 
 
-def geometry_of(image: sitk.Image | sitk.ImageFileReader) -> Geometry:
-    """The grid of a 3D SimpleITK image, or of a file whose information a reader has read."""
-    return Geometry(
-        image.GetSize()[::-1], image.GetSpacing()[::-1], image.GetOrigin(), image.GetDirection()
-    )
+def geometry_of(image: sitk.Image, name: object) -> Geometry:
+    """The grid of a 3D SimpleITK image; raises ImageError, naming the file, when it has none."""
+    try:
+        return Geometry(
+            image.GetSize()[::-1], image.GetSpacing()[::-1], image.GetOrigin(), image.GetDirection()
+        )
+    except ImageError as error:
+        raise ImageError(f"{name} can't be used: {error}") from error
 
 
-def from_sitk(image: sitk.Image) -> Volume:
-    """The voxels (copied) and grid of a 3D scalar SimpleITK image."""
-    return Volume(sitk.GetArrayFromImage(image), geometry_of(image))
+def from_sitk(image: sitk.Image, name: object) -> Volume:
+    """The voxels (copied) and grid of a 3D scalar SimpleITK image that was read from a file."""
+    return Volume(sitk.GetArrayFromImage(image), geometry_of(image, name))
 
 
 def to_sitk(volume: Volume) -> sitk.Image:

@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
-
 from ActiveSegLoopLib.errors import ImageError
 from ActiveSegLoopLib.images.itk import from_sitk, to_sitk
-from ActiveSegLoopLib.images.quiet import quiet_itk
+from ActiveSegLoopLib.images.labels import LARGEST_VALUE, whole_labels
+from ActiveSegLoopLib.images.opening import open_image
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import replacing, write_sitk
-
-LARGEST_VALUE = int(np.iinfo(np.uint16).max)
 
 
 @dataclass(frozen=True)
@@ -104,17 +101,9 @@ def _header(shape: tuple[int, int, int], segments: Sequence[Segment]) -> dict[st
 def read_segmentation(path: str | os.PathLike) -> tuple[Volume, list[Segment]]:
     """Read a .seg.nrrd: the label map (uint8 or uint16) and its segments in the file's order."""
     path = Path(path)
-    if not path.exists():
-        raise ImageError(f"{path} doesn't exist.")
-    try:
-        with quiet_itk():
-            image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise ImageError(f"{path} can't be read as a segmentation.") from error
-    volume = from_sitk(image)
+    image = open_image(path, vectors=True)
+    volume = from_sitk(image, path)
     segments = _segments({key: image.GetMetaData(key) for key in image.GetMetaDataKeys()})
-    from ActiveSegLoopLib.images.reading import whole_labels
-
     return volume.with_array(whole_labels(volume.array, path)), segments
 
 

@@ -1,0 +1,28 @@
+"""What may stand in a label map."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ActiveSegLoopLib.errors import ImageError
+
+LARGEST_VALUE = int(np.iinfo(np.uint16).max)
+
+
+def whole_labels(array: np.ndarray, name: object) -> np.ndarray:
+    """The same values as uint8, or uint16 where one exceeds 255 (0 is background).
+
+    Raises ImageError, naming the file, for negative values, fractions and values over 65535.
+    """
+    low, high = array.min(), array.max()
+    if low < 0:
+        raise ImageError(f"{name} isn't a label map: it holds negative values (down to {low:g}).")
+    if high > LARGEST_VALUE:
+        raise ImageError(
+            f"{name} isn't a label map: it holds values up to {high:g} (at most {LARGEST_VALUE})."
+        )
+    labels = array.astype(np.uint8 if high <= 255 else np.uint16)
+    if array.dtype.kind == "f" and not np.array_equal(labels, array):
+        value = array[labels != array][0]
+        raise ImageError(f"{name} isn't a label map: it holds fractions such as {value:g}.")
+    return labels
