@@ -71,10 +71,10 @@ def normalize(array: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:
     {"kind": "fixed", "low", "high", "mean", "std"} does so with given numbers, which suits CT. A
     constant image becomes zeros. Raises ImageError for other settings.
     """
+    if settings.get("kind") == "case":
+        settings = case_settings(array)
     kind = settings.get("kind")
-    if kind == "case":
-        low, high, mean, std = _case_scale(array)
-    elif kind == "fixed":
+    if kind == "fixed":
         try:
             low, high, mean, std = (float(settings[k]) for k in ("low", "high", "mean", "std"))
         except (KeyError, TypeError, ValueError) as error:
@@ -93,19 +93,19 @@ def normalize(array: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:
     return scaled.astype(np.float32, copy=False)
 
 
-def _case_scale(array: np.ndarray) -> tuple[float, float, float, float]:
-    """Clip limits, and mean and standard deviation of the clipped values, without padding."""
+def case_settings(array: np.ndarray) -> dict[str, Any]:
+    """The fixed settings that "case" means for this image, so that its parts get the same scale.
+
+    Clip limits, and mean and standard deviation of the clipped values, without padding.
+    """
     padding = padding_value(array)
     values = array.ravel() if padding is None else array[array != padding]
     if values.size == 0:
-        return 0.0, 0.0, 0.0, 0.0
-    sample = _evenly(values)
-    low, _, high = np.percentile(sample, PERCENTILES)
+        return {"kind": "fixed", "low": 0.0, "high": 0.0, "mean": 0.0, "std": 0.0}
+    sample = values[:: -(-values.size // _SAMPLE)].astype(np.float64)
+    low, _, high = (float(value) for value in np.percentile(sample, PERCENTILES))
     sample = np.clip(sample, low, high)
-    return float(low), float(high), float(sample.mean()), float(sample.std())
-
-
-def _evenly(values: np.ndarray) -> np.ndarray:
-    """At most about _SAMPLE of the values, as float64; an odd step visits every column."""
-    step = -(-values.size // _SAMPLE)
-    return values[:: step if step == 1 else step | 1].astype(np.float64)
+    return {
+        "kind": "fixed", "low": low, "high": high,
+        "mean": float(sample.mean()), "std": float(sample.std()),
+    }
