@@ -1,0 +1,27 @@
+"""The attention of Zhang 2020: channel and spatial attention in two parallel paths."""
+
+from __future__ import annotations
+
+import torch
+from monai.networks.blocks import ChannelSELayer
+from torch import Tensor, nn
+
+
+class ConcurrentAttention(nn.Module):
+    """Reweights C feature maps by channel attention times C-channel spatial attention.
+
+    The channel path is a squeeze-and-excitation gate; the spatial path a 3 x 3 x 3 convolution
+    with C output channels and a sigmoid. With a single spatial channel the argmax over the
+    attention maps would be the same everywhere, so each class has its own.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channel = ChannelSELayer(3, channels, r=1).fc
+        self.spatial = nn.Conv3d(channels, channels, kernel_size=3, padding=1)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The reweighted maps and the attention maps, both (batch, C, z, y, x)."""
+        gate = self.channel(features.mean(dim=(2, 3, 4)))[:, :, None, None, None]
+        attention = torch.sigmoid(self.spatial(features)) * gate
+        return features * attention, attention

@@ -1,0 +1,178 @@
+"""Training batches: patches drawn from preprocessed cases, the same for the same seed and step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ActiveSegLoopLib.model.augmentation import (
+    AugmentationSettings,
+    draw_variation,
+    vary_grid,
+    vary_intensities,
+)
+from ActiveSegLoopLib.model.losses import Target
+
+# The source of a patch is this much larger, so that a rotated or shrunken patch finds real voxels.
+_SOURCE_MARGIN = 1.25
+
+
+@dataclass(frozen=True)
+class PreparedCase:
+    """One case ready for training; the arrays may lie on disk (memory maps).
+
+    `image` (channels, z, y, x) float16, normalized; `channels` (z, y, x) uint8: 0 background,
+    c the schema's c-th label; `codes` (z, y, x) uint8 and `subsets` (K, labels) bool: label c is
+    annotated at a voxel where `subsets[codes[voxel], c]`. `points` has the voxels (n, 3) to
+    center patches on: index 0 any annotated voxel, c those of label c.
+    """
+
+    name: str
+    image: np.ndarray
+    channels: np.ndarray
+    codes: np.ndarray
+    subsets: np.ndarray
+    points: tuple[np.ndarray, ...]
+
+
+def patch_points(
+    channels: np.ndarray, codes: np.ndarray, subsets: np.ndarray, limit: int = 2000
+) -> tuple[np.ndarray, ...]:
+    """Voxels to center patches on, `limit` of each kind at most: annotated ones, then each label's.
+
+    Drawn with a fixed seed, so that preparing a case twice gives the same.
+    """
+    random = np.random.default_rng(0)
+    annotated = subsets.any(axis=1)[codes]
+    kinds = [annotated]
+    for label in range(subsets.shape[1]):
+        kinds.append((channels == label + 1) & subsets[codes, label])
+    points = []
+    for kind in kinds:
+        found = np.flatnonzero(kind)
+        if len(found) > limit:
+            found = random.choice(found, limit, replace=False)
+        points.append(np.stack(np.unravel_index(found, kind.shape), axis=1).astype(np.int32))
+    return tuple(points)
+
+
+class PatchBatches:
+    """Batches of patches; `batch(step)` depends on nothing but the seed and the step.
+
+    Of a batch's patches, the share `foreground` is centered on a voxel of a label, the label
+    drawn evenly among those that the case has; the others anywhere that something was annotated.
+    `jitter_mm` moves a patch that holds the whole region, as the locator's box would be moved.
+    `part` and `parts` split one global batch among the processes of a distributed training.
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[PreparedCase],
+        patch: tuple[int, int, int],
+        spacing: tuple[float, float, float],
+        batch_size: int,
+        seed: int,
+        augmentation: AugmentationSettings | None,
+        foreground: float = 0.5,
+        jitter_mm: float = 0.0,
+        part: int = 0,
+        parts: int = 1,
+    ) -> None:
+        self.cases = list(cases)
+        self.patch = patch
+        self.spacing = spacing
+        self.batch_size = batch_size
+        self.seed = seed
+        self.augmentation = augmentation
+        self.foreground = foreground
+        self.jitter = jitter_mm / np.asarray(spacing)
+        self.part = part
+        self.parts = parts
+        margin = _SOURCE_MARGIN if augmentation is not None else 1.0
+        self.source = tuple(2 * int(np.ceil(n * margin / 2)) for n in patch)
+
+    def batch(self, step: int, device: torch.device) -> tuple[Tensor, Target]:
+        """Images (batch, channels, z, y, x) and the target, on `device`."""
+        first = self.part * self.batch_size
+        draws = [self._draw(step, first + i) for i in range(self.batch_size)]
+        images = torch.stack([torch.from_numpy(d[0]) for d in draws]).to(device).float()
+        channels = torch.stack([torch.from_numpy(d[1]) for d in draws]).to(device)
+        codes = torch.stack([torch.from_numpy(d[2]) for d in draws]).to(device)
+        variations = [d[4] for d in draws]
+        if self.augmentation is not None:
+            grid = vary_grid(variations, self.source, self.patch, self.spacing, device)
+            images = functional.grid_sample(
+                images, grid, mode="bilinear", padding_mode="zeros", align_corners=False
+            )
+            both = torch.stack((channels, codes), dim=1).float()
+            both = functional.grid_sample(
+                both, grid, mode="nearest", padding_mode="zeros", align_corners=False
+            )
+            channels, codes = both[:, 0].round().long(), both[:, 1].round().long()
+            images = torch.stack(
+                [vary_intensities(i, v) for i, v in zip(images, variations, strict=True)]
+            )
+        annotated = torch.stack(
+            [
+                torch.from_numpy(d[3]).to(device)[code.long()].movedim(-1, 0)
+                for d, code in zip(draws, codes, strict=True)
+            ]
+        )
+        return images, Target.from_channels(channels, annotated)
+
+    def step_seed(self, step: int) -> int:
+        """A seed of this process's own for whatever else is drawn at `step` (dropout)."""
+        return int(np.random.SeedSequence((self.seed, 3, step, self.part)).generate_state(1)[0])
+
+    def case_of(self, step: int, index: int) -> PreparedCase:
+        """The case of one patch of the global batch: each is seen before any is seen twice."""
+        position = step * self.parts * self.batch_size + index
+        lap, place = divmod(position, len(self.cases))
+        order = np.random.default_rng((self.seed, 1, lap)).permutation(len(self.cases))
+        return self.cases[order[place]]
+
+    def _draw(self, step: int, index: int):
+        case = self.case_of(step, index)
+        random = np.random.default_rng((self.seed, 2, step, index))
+        center = self._center(case, random)
+        image = _crop(case.image, center, self.source)
+        channels = _crop(case.channels[None], center, self.source)[0]
+        codes = _crop(case.codes[None], center, self.source)[0]
+        variation = (
+            draw_variation(self.augmentation, self.spacing, random)
+            if self.augmentation is not None
+            else None
+        )
+        return image, channels, codes, case.subsets, variation
+
+    def _center(self, case: PreparedCase, random: np.random.Generator) -> np.ndarray:
+        kind = 0
+        labels = [c for c in range(1, len(case.points)) if len(case.points[c])]
+        if labels and random.random() < self.foreground:
+            kind = labels[random.integers(len(labels))]
+        points = case.points[kind]
+        center = points[random.integers(len(points))].astype(np.int64)
+        # Patches stay inside the case where it is large enough, and near its middle where not.
+        shape = np.array(case.channels.shape)
+        patch = np.array(self.patch)
+        low, high = patch // 2, shape - (patch - patch // 2)
+        middle = shape // 2 + np.round(random.uniform(-1, 1, 3) * self.jitter).astype(np.int64)
+        return np.where(shape <= patch, middle, np.clip(center, low, np.maximum(low, high)))
+
+
+def _crop(array: np.ndarray, center: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """A copy (channels, *shape) around `center`, zeros beyond the array."""
+    out = np.zeros((array.shape[0], *shape), dtype=array.dtype)
+    source, destination = [slice(None)], [slice(None)]
+    for c, n, size in zip(center, shape, array.shape[1:], strict=True):
+        start = int(c) - n // 2
+        low, high = max(0, start), min(size, start + n)
+        source.append(slice(low, max(low, high)))
+        destination.append(slice(low - start, max(low, high) - start))
+    out[tuple(destination)] = array[tuple(source)]
+    return out

@@ -1,0 +1,61 @@
+"""Training in several processes under torchrun: gradients averaged, decisions shared."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from torch import Tensor, distributed, nn
+
+
+def start_processes(device: torch.device) -> tuple[int, int]:
+    """Join the other processes that torchrun started; returns (this one's number, how many)."""
+    parts = int(os.environ.get("WORLD_SIZE", 1))
+    if parts > 1 and not distributed.is_initialized():
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return (distributed.get_rank(), parts) if parts > 1 else (0, 1)
+
+
+def end_processes() -> None:
+    """Leave the group of processes, if there is one."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that writes files and reports."""
+    return not distributed.is_initialized() or distributed.get_rank() == 0
+
+
+def wait_for_all() -> None:
+    """Wait until every process has come here."""
+    if distributed.is_initialized():
+        distributed.barrier()
+
+
+def average_gradients(network: nn.Module, loss: Tensor) -> float:
+    """Average gradients over the processes, in place; returns the mean loss.
+
+    The loss is a mean over samples and each process has as many, so the result is that of one
+    process with all the samples in its batch.
+    """
+    if not distributed.is_initialized():
+        return float(loss)
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    flat = torch.cat([g.flatten() for g in gradients] + [loss.reshape(1)])
+    distributed.all_reduce(flat)
+    flat /= distributed.get_world_size()
+    start = 0
+    for gradient in gradients:
+        gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
+        start += gradient.numel()
+    return float(flat[-1])
+
+
+def same_everywhere(value: float | bool, device: torch.device) -> float | bool:
+    """The first process's value, in all of them."""
+    if not distributed.is_initialized():
+        return value
+    shared = torch.tensor([float(value)], dtype=torch.float64, device=device)
+    distributed.broadcast(shared, src=0)
+    return type(value)(shared.item())

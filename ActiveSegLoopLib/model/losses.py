@@ -1,0 +1,74 @@
+"""Dice and cross-entropy that look only at what was annotated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from monai.losses import DiceLoss
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a batch should be: the foreground classes and where each is annotated.
+
+    `classes` (batch, labels, z, y, x) float, one where the class is, zero where a class isn't annotated;
+    `annotated` (batch, labels, z, y, x) bool: the class was looked for at this voxel.
+    """
+
+    classes: Tensor
+    annotated: Tensor
+
+    @classmethod
+    def from_channels(cls, channels: Tensor, annotated: Tensor) -> Target:
+        """From a map of channels (batch, z, y, x), 0 = background, and its annotated mask."""
+        labels = annotated.shape[1]
+        one_hot = functional.one_hot(channels.long(), labels + 1).movedim(-1, 1)[:, 1:]
+        return cls(one_hot.float() * annotated, annotated)
+
+
+class AnnotatedLoss:
+    """Dice plus cross-entropy over the annotated voxels (either part can be left out).
+
+    A class that wasn't annotated at a voxel is merged with the background there: the network
+    may call the voxel either without penalty. Voxels where nothing was annotated weigh nothing.
+    Dice is the mean over the annotated foreground classes of a sample (MONAI's DiceLoss).
+    """
+
+    def __init__(self, dice: float = 1.0, cross_entropy: float = 1.0, smooth: float = 1e-5):
+        self.dice_weight = dice
+        self.cross_entropy_weight = cross_entropy
+        self.dice = DiceLoss(
+            include_background=True, reduction="none", smooth_nr=smooth, smooth_dr=smooth
+        )
+
+    def __call__(self, logits: Tensor, target: Target) -> Tensor:
+        """The mean loss over the batch; logits (batch, 1 + labels, z, y, x), background first."""
+        logits = logits.float()
+        loss = logits.new_zeros(())
+        if self.cross_entropy_weight:
+            loss = loss + self.cross_entropy_weight * _cross_entropy(logits, target)
+        if self.dice_weight:
+            loss = loss + self.dice_weight * self._dice(logits, target)
+        return loss
+
+    def _dice(self, logits: Tensor, target: Target) -> Tensor:
+        probabilities = torch.softmax(logits, dim=1)[:, 1:] * target.annotated
+        per_class = self.dice(probabilities, target.classes).flatten(1)
+        seen = target.annotated.flatten(2).any(dim=2)
+        return ((per_class * seen).sum(1) / seen.sum(1).clamp_min(1)).mean()
+
+
+def _cross_entropy(logits: Tensor, target: Target) -> Tensor:
+    logs = torch.log_softmax(logits, dim=1)
+    # log of the background's probability and that of every class that wasn't annotated.
+    merged = torch.cat(
+        (logs[:, :1], logs[:, 1:].masked_fill(target.annotated, -torch.inf)), dim=1
+    ).logsumexp(dim=1)
+    background = 1 - target.classes.sum(dim=1)
+    per_voxel = -(target.classes * logs[:, 1:]).sum(dim=1) - background * merged
+    weight = target.annotated.any(dim=1).float()
+    per_sample = (per_voxel * weight).flatten(1).sum(1) / weight.flatten(1).sum(1).clamp_min(1)
+    return per_sample.mean()

@@ -1,0 +1,111 @@
+"""Presets: everything that fixes how a model is planned and trained, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ActiveSegLoopLib.errors import ModelError
+from ActiveSegLoopLib.model.augmentation import AugmentationSettings
+from ActiveSegLoopLib.model.plan import PlanSettings
+from ActiveSegLoopLib.model.trainer import TrainingSettings
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A recipe: how to plan, how to train each network, how to vary the images."""
+
+    plan: PlanSettings
+    segmenter: TrainingSettings
+    locator: TrainingSettings
+    augmentation: AugmentationSettings | None
+    foreground: float = 0.5
+
+
+PRESETS: dict[str, Callable[[bool], Preset]] = {}
+
+
+def preset(name: str) -> Callable:
+    """Register a function (has the machine a GPU?) -> Preset under `name`."""
+
+    def register(function: Callable[[bool], Preset]) -> Callable[[bool], Preset]:
+        PRESETS[name] = function
+        return function
+
+    return register
+
+
+def get_preset(name: str, gpu: bool, iterations: int | None = None) -> Preset:
+    """The preset called `name`; `iterations` overrides how long its segmenter trains.
+
+    The locator's training is scaled alike. Raises ModelError for an unknown name.
+    """
+    if name not in PRESETS:
+        raise ModelError(f"There is no preset '{name}'; use one of {', '.join(sorted(PRESETS))}.")
+    chosen = PRESETS[name](gpu)
+    if iterations is None:
+        return chosen
+    if iterations < 1:
+        raise ModelError(f"A training needs at least 1 iteration, not {iterations}.")
+    share = iterations / chosen.segmenter.iterations
+    return replace(
+        chosen,
+        segmenter=replace(chosen.segmenter, iterations=iterations),
+        locator=replace(
+            chosen.locator, iterations=max(1, round(chosen.locator.iterations * share))
+        ),
+    )
+
+
+@preset("default")
+def default(gpu: bool) -> Preset:
+    """The best known recipe; wider and longer where there is a GPU."""
+    return Preset(
+        plan=PlanSettings(base_channels=32 if gpu else 16),
+        segmenter=TrainingSettings(iterations=6000 if gpu else 2000, patience=0),
+        locator=TrainingSettings(iterations=1500 if gpu else 500),
+        augmentation=AugmentationSettings(),
+    )
+
+
+@preset("fast")
+def fast(gpu: bool) -> Preset:
+    """A first impression in a few minutes, also without a GPU."""
+    recipe = default(gpu)
+    return replace(
+        recipe,
+        plan=replace(recipe.plan, base_channels=12, patch_voxels=64**3),
+        segmenter=replace(recipe.segmenter, iterations=400),
+        locator=replace(recipe.locator, iterations=150),
+    )
+
+
+@preset("kim2020")
+def kim2020(gpu: bool) -> Preset:
+    """Kim 2020: soft Dice alone, Adam 1e-5, weight decay 5e-4, batch 1, 3 x 3 x 3 pooling, noise.
+
+    The paper's 150 and 300 epochs on 16 to 40 kidneys are about 2400 to 12000 iterations.
+    """
+    training = TrainingSettings(
+        iterations=4800,
+        batch_size=1,
+        optimizer="adam",
+        learning_rate=1e-5,
+        weight_decay=5e-4,
+        schedule="constant",
+        warm_up=0,
+        cross_entropy=0.0,
+        average=0.0,
+    )
+    noise_only = AugmentationSettings(
+        spatial=0.0, blur=0.0, brightness=0.0, contrast=0.0, low_resolution=0.0, gamma=0.0,
+        noise=1.0,
+    )
+    return Preset(
+        plan=PlanSettings(
+            base_channels=32 if gpu else 16, pool=3, dropout_at="none", dropout=0.0, locator=True
+        ),
+        segmenter=training,
+        locator=training,
+        augmentation=noise_only,
+    )

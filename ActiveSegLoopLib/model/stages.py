@@ -1,0 +1,142 @@
+"""Training one stage of the cascade on prepared cases, on whatever memory there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from ActiveSegLoopLib.errors import ModelError
+from ActiveSegLoopLib.evaluation.overlap import dice
+from ActiveSegLoopLib.model.batches import PatchBatches, PreparedCase
+from ActiveSegLoopLib.model.device import choose_device
+from ActiveSegLoopLib.model.network import UNet
+from ActiveSegLoopLib.model.plan import Plan, StagePlan, smaller_patch
+from ActiveSegLoopLib.model.prediction import predict
+from ActiveSegLoopLib.model.preparing import LabeledCase, Preparation
+from ActiveSegLoopLib.model.presets import Preset
+from ActiveSegLoopLib.model.trainer import Stopped, Trainer, TrainingResult
+
+
+class StageTraining:
+    """Prepares the cases for one network ("locator" or "segmenter") and trains it.
+
+    When the GPU's memory is too small the patch is halved, and when that doesn't help the CPU
+    goes on; both are reported as warnings.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        preparation: Preparation,
+        recipe: Preset,
+        device: torch.device,
+        seed: int,
+        process: tuple[int, int],
+        folder: Path,
+        mirror: bool,
+        report: Callable[..., None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self.name = name
+        self.preparation = preparation
+        self.recipe = recipe
+        self.device = device
+        self.seed = seed
+        self.process = process
+        self.folder = folder
+        self.mirror = mirror
+        self.report = report
+        self.should_stop = should_stop
+
+    def train(
+        self, training: Sequence[LabeledCase], validation: Sequence[LabeledCase]
+    ) -> tuple[nn.Module, TrainingResult, Plan]:
+        """The trained network, how it went, and the plan (with the patch that fitted)."""
+        prepare = getattr(self.preparation, f"{self.name}_cases")
+        cases = self._prepare(training, prepare, "training")
+        held_out = self._prepare(validation, prepare, "validation")
+        if not cases:
+            raise ModelError("Nothing in the labeled cases is annotated; label a slice first.")
+        stage: StagePlan = getattr(self.preparation.plan, self.name)
+        while True:
+            try:
+                network, result = self._train(stage, cases, held_out)
+                break
+            except torch.OutOfMemoryError:
+                stage = self._with_less_memory(stage)
+        plan = replace(self.preparation.plan, **{self.name: stage})
+        self.preparation.plan = plan
+        return network, result, plan
+
+    def _prepare(self, labeled, prepare, what: str) -> list[PreparedCase]:
+        cases = []
+        for index, case in enumerate(labeled):
+            if self.should_stop():
+                raise Stopped("Stopped while preparing the cases.")
+            cases += prepare(case)
+            self.report(
+                "progress", stage=f"preparing {what} cases ({self.name})", step=index + 1,
+                total=len(labeled),
+            )
+        return cases
+
+    def _train(
+        self, stage: StagePlan, cases: list[PreparedCase], held_out: list[PreparedCase]
+    ) -> tuple[nn.Module, TrainingResult]:
+        settings = getattr(self.recipe, self.name)
+        augmentation = self.recipe.augmentation
+        if augmentation is not None:
+            augmentation = replace(augmentation, mirror=self.mirror)
+        part, parts = self.process
+        plan = self.preparation.plan
+        batches = PatchBatches(
+            cases, stage.patch, stage.spacing, settings.batch_size, self.seed, augmentation,
+            self.recipe.foreground, plan.margin_mm if plan.locator is not None else 0.0,
+            part, parts,
+        )
+        torch.manual_seed(self.seed)
+        network = UNet(stage.network)
+        trainer = Trainer(
+            self.name, network, batches, settings, self.device, self.folder,
+            (lambda net: self._mean_dice(net, stage, held_out)) if held_out else None,
+            self.report, self.should_stop,
+        )
+        return network, trainer.run()
+
+    def _mean_dice(self, network: nn.Module, stage: StagePlan, cases: list[PreparedCase]) -> float:
+        """Mean over cases and labels of the Dice on annotated voxels; NaN if there are none."""
+        values = []
+        for case in cases:
+            image = np.array(case.image, dtype=np.float32)
+            found = predict(network, stage, image, self.device, self.mirror).argmax(0)
+            found = found.cpu().numpy()
+            for label in range(case.subsets.shape[1]):
+                mask = case.subsets[:, label][case.codes]
+                values.append(dice(case.channels, found, label + 1, mask))
+        return float(np.nanmean(values)) if not np.isnan(values).all() else 0.0
+
+    def _with_less_memory(self, stage: StagePlan) -> StagePlan:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        smaller = smaller_patch(stage)
+        if smaller is not None:
+            self.report(
+                "warning",
+                text=f"The memory of {self.device} is too small for patches of {stage.patch} "
+                f"voxels; the {self.name} goes on with {smaller.patch}.",
+            )
+            return smaller
+        if self.device.type == "cuda":
+            self.device = choose_device("cpu")
+            self.report(
+                "warning",
+                text=f"The GPU's memory is too small for the {self.name}; it is trained on the "
+                "CPU, which takes longer.",
+            )
+            return stage
+        raise ModelError(f"This machine's memory is too small to train the {self.name}.")

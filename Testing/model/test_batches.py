@@ -1,0 +1,95 @@
+"""Batches of patches: reproducible, annotated, and split evenly among processes."""
+
+import numpy as np
+import pytest
+import torch
+
+from ActiveSegLoopLib.model.augmentation import AugmentationSettings
+from ActiveSegLoopLib.model.batches import PatchBatches, PreparedCase, patch_points
+
+CPU = torch.device("cpu")
+SUBSETS = np.array([[False, False], [True, True]])
+
+
+def prepared(name: str, shape=(12, 16, 16), slices=None, seed=0) -> PreparedCase:
+    random = np.random.default_rng(seed)
+    channels = np.zeros(shape, np.uint8)
+    channels[3:8, 4:9, 4:9] = 1
+    channels[5:7, 10:12, 10:12] = 2
+    codes = np.ones(shape, np.uint8)
+    if slices is not None:
+        codes[:] = 0
+        codes[slices] = 1
+    image = random.standard_normal((1, *shape)).astype(np.float16)
+    return PreparedCase(name, image, channels, codes, SUBSETS, patch_points(channels, codes, SUBSETS))
+
+
+def batches(cases, **changes) -> PatchBatches:
+    fields = dict(
+        patch=(8, 8, 8), spacing=(1.0, 1.0, 1.0), batch_size=4, seed=1,
+        augmentation=AugmentationSettings(),
+    )
+    return PatchBatches(cases, **(fields | changes))
+
+
+def test_a_step_gives_the_same_batch_whenever_it_is_asked_for():
+    cases = [prepared("a"), prepared("b", seed=1)]
+    first, second = batches(cases), batches(cases)
+    second.batch(0, CPU)
+    image, target = first.batch(7, CPU)
+    again, same = second.batch(7, CPU)
+    assert torch.equal(image, again)
+    assert torch.equal(target.classes, same.classes)
+    assert not torch.equal(image, first.batch(8, CPU)[0])
+
+
+def test_two_processes_together_see_the_batch_of_one_that_is_twice_as_large():
+    cases = [prepared("a"), prepared("b", seed=1), prepared("c", seed=2)]
+    whole, _ = batches(cases, batch_size=4).batch(3, CPU)
+    halves = [batches(cases, batch_size=2, part=i, parts=2).batch(3, CPU)[0] for i in range(2)]
+    assert torch.equal(whole, torch.cat(halves))
+
+
+def test_every_case_is_seen_before_any_is_seen_twice():
+    cases = [prepared(name) for name in "abcdef"]
+    plain = batches(cases, batch_size=3, augmentation=None)
+    seen = [plain.case_of(step, index).name for step in range(2) for index in range(3)]
+    assert sorted(seen) == list("abcdef")
+
+
+@pytest.mark.parametrize("augmentation", [None, AugmentationSettings()])
+def test_a_patch_of_a_case_with_one_labeled_slice_holds_annotated_voxels(augmentation):
+    sparse = batches([prepared("a", slices=[6])], augmentation=augmentation, foreground=0.0)
+    for step in range(10):
+        _, target = sparse.batch(step, CPU)
+        assert target.annotated.flatten(1).any(dim=1).all()
+
+
+def test_without_variation_labels_stay_where_the_image_is():
+    case = prepared("a", shape=(8, 8, 8))
+    image, target = batches([case], augmentation=None).batch(0, CPU)
+    assert torch.equal(image[0, 0], torch.from_numpy(case.image[0]).float())
+    np.testing.assert_array_equal(target.classes[0, 0].numpy(), case.channels == 1)
+
+
+def test_a_small_case_is_padded_with_voxels_that_do_not_count():
+    _, target = batches([prepared("a", shape=(12, 16, 12))], patch=(16, 16, 16),
+                        augmentation=None).batch(0, CPU)
+    assert target.annotated[0, 0].sum() == 12 * 16 * 12
+
+
+def test_the_locators_jitter_moves_a_region_within_its_patch():
+    case = prepared("a", shape=(8, 8, 8))
+    moved = batches([case], augmentation=None, jitter_mm=2.0)
+    sums = {int(moved.batch(step, CPU)[1].annotated[0, 0].sum()) for step in range(8)}
+    assert len(sums) > 1 and max(sums) <= 8**3
+
+
+def test_rare_labels_are_centered_on_as_often_as_frequent_ones():
+    case = prepared("a", shape=(40, 40, 40))
+    foreground = batches([case], patch=(4, 4, 4), foreground=1.0, augmentation=None)
+    rare = 0
+    for step in range(25):
+        _, target = foreground.batch(step, CPU)
+        rare += int(target.classes[:, 1].flatten(1).any(dim=1).sum())
+    assert rare > 30

@@ -1,0 +1,78 @@
+"""The loss sees only what was annotated."""
+
+import pytest
+import torch
+from monai.losses import DiceCELoss
+
+from ActiveSegLoopLib.model.losses import AnnotatedLoss, Target
+
+SHAPE = (4, 6, 5)
+
+
+def random_batch(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(2, 3, *SHAPE, generator=generator, requires_grad=True)
+    channels = torch.randint(0, 3, (2, *SHAPE), generator=generator)
+    return logits, channels
+
+
+def everything():
+    return torch.ones(2, 2, *SHAPE, dtype=torch.bool)
+
+
+def test_with_everything_annotated_it_is_monais_dice_and_cross_entropy():
+    logits, channels = random_batch()
+    ours = AnnotatedLoss()(logits, Target.from_channels(channels, everything()))
+    monais = DiceCELoss(
+        include_background=False, to_onehot_y=True, softmax=True, smooth_nr=1e-5, smooth_dr=1e-5
+    )(logits, channels[:, None])
+    assert ours.item() == pytest.approx(monais.item(), rel=1e-5)
+
+
+def test_voxels_that_were_not_annotated_change_neither_loss_nor_gradient():
+    logits, channels = random_batch()
+    annotated = everything()
+    annotated[:, :, 2:] = False
+    loss = AnnotatedLoss()
+    value = loss(logits, Target.from_channels(channels, annotated))
+    value.backward()
+    assert logits.grad[:, :, 2:].abs().max() == 0
+    assert logits.grad[:, :, :2].abs().max() > 0
+    other = channels.clone()
+    other[:, 2:] = (other[:, 2:] + 1) % 3
+    assert loss(logits, Target.from_channels(other, annotated)) == value
+
+
+def test_a_class_that_was_not_annotated_counts_as_background_without_penalty():
+    channels = torch.zeros(1, *SHAPE, dtype=torch.long)
+    annotated = torch.ones(1, 2, *SHAPE, dtype=torch.bool)
+    annotated[:, 1] = False
+    target = Target.from_channels(channels, annotated)
+    sure_background, sure_second, sure_first = (
+        torch.zeros(1, 3, *SHAPE).index_fill(1, torch.tensor([c]), 20.0) for c in (0, 2, 1)
+    )
+    loss = AnnotatedLoss(dice=0.0)
+    assert loss(sure_background, target).item() == pytest.approx(0, abs=1e-5)
+    assert loss(sure_second, target).item() == pytest.approx(0, abs=1e-5)
+    assert loss(sure_first, target).item() > 10
+
+
+def test_a_batch_without_any_annotation_weighs_nothing():
+    logits, channels = random_batch()
+    value = AnnotatedLoss()(logits, Target.from_channels(channels, ~everything()))
+    value.backward()
+    assert value.item() == 0
+    assert logits.grad.abs().max() == 0
+
+
+def test_the_loss_of_a_batch_is_the_mean_over_its_samples():
+    logits, channels = random_batch()
+    annotated = everything()
+    annotated[0, :, :2] = False
+    loss = AnnotatedLoss()
+    singles = [
+        loss(logits[i : i + 1], Target.from_channels(channels[i : i + 1], annotated[i : i + 1]))
+        for i in range(2)
+    ]
+    together = loss(logits, Target.from_channels(channels, annotated))
+    assert together.item() == pytest.approx((singles[0].item() + singles[1].item()) / 2, rel=1e-6)

@@ -1,0 +1,135 @@
+"""Segmenting through the cascade: locate, segment, paste back onto the original grid."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ActiveSegLoopLib.errors import ModelError
+from ActiveSegLoopLib.images.geometry import Geometry
+from ActiveSegLoopLib.images.orientation import to_lps
+from ActiveSegLoopLib.images.volume import Volume
+from ActiveSegLoopLib.model.prediction import Predictor, original_grid, predict
+
+CPU = torch.device("cpu")
+UPRIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+
+def two_organs(geometry: Geometry) -> tuple[Volume, np.ndarray]:
+    """An image with two separate organs (2) with a tumor (5) in one, and its label map."""
+    image = np.zeros(geometry.shape, np.float32)
+    truth = np.zeros(geometry.shape, np.uint8)
+    for start, value, label in (((6, 6, 6), 2, 3), ((6, 6, 40), 2, 3), ((9, 9, 43), 5, 7)):
+        size = 10 if label == 3 else 4
+        inside = tuple(slice(s, s + size) for s in start)
+        image[inside], truth[inside] = value, label
+    return Volume(image, geometry), truth
+
+
+def test_each_organ_instance_gets_its_own_region_and_the_values_of_the_schema(thresholds):
+    image, truth = two_organs(Geometry((24, 24, 60), (1, 1, 1)))
+    prediction = Predictor(thresholds, CPU).segment([image])
+    assert len(prediction.boxes) == 2 and prediction.warnings == ()
+    np.testing.assert_array_equal(prediction.labelmap.array, truth)
+    assert prediction.labelmap.geometry == image.geometry
+
+
+def test_a_segmentation_lands_on_an_oblique_flipped_grid_voxel_for_voxel(thresholds):
+    turn = np.deg2rad(20)
+    oblique = np.array(
+        [[0, -1, 0], [np.cos(turn), 0, np.sin(turn)], [-np.sin(turn), 0, np.cos(turn)]]
+    )
+    geometry = Geometry((24, 24, 60), (1, 1, 1), (5, -7, 11), tuple(oblique.ravel()))
+    image, truth = two_organs(geometry)
+    assert to_lps(image).geometry != geometry
+    prediction = Predictor(thresholds, CPU).segment([image])
+    np.testing.assert_array_equal(prediction.labelmap.array, truth)
+
+
+def test_a_coarser_network_grid_gives_edges_within_half_a_coarse_voxel(thresholds):
+    plan = replace(thresholds.plan, segmenter=replace(thresholds.plan.segmenter, spacing=(2, 2, 2)))
+    image, truth = two_organs(Geometry((24, 24, 60), (1, 1, 1)))
+    found = Predictor(replace(thresholds, plan=plan), CPU).segment([image]).labelmap.array
+    assert np.count_nonzero((found > 0) != (truth > 0)) < 0.15 * np.count_nonzero(truth)
+
+
+def test_when_nothing_is_located_the_whole_volume_is_segmented_with_a_warning(thresholds):
+    thresholds.locator.limits = (9.5,)
+    image, truth = two_organs(Geometry((24, 24, 60), (1, 1, 1)))
+    prediction = Predictor(thresholds, CPU).segment([image])
+    assert "found nothing" in prediction.warnings[0]
+    np.testing.assert_array_equal(prediction.labelmap.array, truth)
+
+
+def test_specks_that_the_locator_finds_are_no_regions(thresholds):
+    image, truth = two_organs(Geometry((24, 24, 60), (3, 3, 3)))
+    image.array[20, 20, 25] = 9
+    plan = replace(thresholds.plan, minimum_mm3=100.0)
+    prediction = Predictor(replace(thresholds, plan=plan), CPU).segment([image])
+    assert len(prediction.boxes) == 2
+    np.testing.assert_array_equal(prediction.labelmap.array, truth)
+
+
+def test_a_region_larger_than_the_patch_is_segmented_in_blended_windows(thresholds):
+    stage = thresholds.plan.segmenter
+    image = np.random.default_rng(0).uniform(-5, 5, (1, 40, 20, 18)).astype(np.float32)
+    probabilities = predict(thresholds.segmenter, stage, image, CPU, mirror=False)
+    assert len(thresholds.segmenter.shapes) > 1
+    assert all(np.prod(shape) < 40 * 20 * 18 for shape in thresholds.segmenter.shapes)
+    expected = np.digitize(image[0], (1.0, 3.0))
+    np.testing.assert_array_equal(probabilities.argmax(0).numpy(), expected)
+    torch.testing.assert_close(probabilities.sum(0), torch.ones(40, 20, 18))
+
+
+def test_mirroring_averages_both_sides(trained):
+    stage = trained.plan.segmenter
+    image = np.random.default_rng(0).standard_normal((1, 16, 16, 16)).astype(np.float32)
+    one = predict(trained.segmenter.eval(), stage, image, CPU, mirror=True)
+    other = predict(trained.segmenter, stage, image[..., ::-1].copy(), CPU, mirror=True)
+    torch.testing.assert_close(one, other.flip(-1), atol=1e-3, rtol=0)
+
+
+def test_slabs_of_the_original_grid_are_the_whole_interpolated_at_once(monkeypatch):
+    values = torch.rand(3, 7, 9, 8)
+    expected = torch.nn.functional.interpolate(
+        values[None], (20, 18, 11), mode="trilinear", align_corners=False
+    )[0]
+    monkeypatch.setattr("ActiveSegLoopLib.model.prediction._SLAB_BYTES", 4 * 3 * 18 * 11 * 6)
+    slabs = list(original_grid(values, (20, 18, 11)))
+    assert len(slabs) == 4
+    torch.testing.assert_close(torch.cat([part for _, part in slabs], dim=1), expected)
+
+
+def test_a_wrong_number_of_channels_is_a_clear_error(thresholds):
+    image, _ = two_organs(Geometry((24, 24, 60), (1, 1, 1)))
+    with pytest.raises(ModelError, match="needs 1 image"):
+        Predictor(thresholds, CPU).segment([image, image])
+
+
+class ShortOfMemory(torch.nn.Module):
+    """A network on a device whose memory holds only so many voxels."""
+
+    def __init__(self, network, voxels: int) -> None:
+        super().__init__()
+        self.network, self.voxels = network, voxels
+
+    def forward(self, image):
+        if image[0, 0].numel() > self.voxels:
+            raise torch.OutOfMemoryError("out of memory")
+        return self.network(image)
+
+
+def test_too_little_memory_means_smaller_pieces_and_a_warning(thresholds):
+    image, truth = two_organs(Geometry((24, 24, 60), (1, 1, 1)))
+    small = replace(thresholds, segmenter=ShortOfMemory(thresholds.segmenter, 16 * 16 * 10))
+    prediction = Predictor(small, CPU).segment([image])
+    assert any("memory was short" in text for text in prediction.warnings)
+    np.testing.assert_array_equal(prediction.labelmap.array, truth)
+
+
+def test_memory_too_small_for_any_piece_is_a_clear_error(thresholds):
+    image, _ = two_organs(Geometry((24, 24, 60), (1, 1, 1)))
+    none = replace(thresholds, segmenter=ShortOfMemory(thresholds.segmenter, 8))
+    with pytest.raises(ModelError, match="too small"):
+        Predictor(none, CPU).segment([image])
