@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ActiveSegLoopLib.simulation.canvas import Canvas, Region, Texture
+from ActiveSegLoopLib.simulation.kidney_labels import ARTERY, CARCINOMA, PARENCHYMA, URETER, VEIN
 from ActiveSegLoopLib.simulation.shapes import cone, curve, ellipsoid, intersection, tube
+from ActiveSegLoopLib.simulation.torso import Torso
 from ActiveSegLoopLib.simulation.viscera import Contrast, GreatVessels
-
-ARTERY, VEIN, URETER, PARENCHYMA, CARCINOMA = 1, 2, 3, 4, 5
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _pyramids(kidney: Kidney, rng: np.random.Generator) -> list[tuple[list[float
 
 
 def paint_carcinoma(
-    canvas: Canvas, kidney: Kidney, contrast: Contrast, rng: np.random.Generator
+    canvas: Canvas, kidney: Kidney, torso: Torso, contrast: Contrast, rng: np.random.Generator
 ) -> None:
     """A lobulated mass that bulges from the parenchyma, its core necrotic; labels it."""
     a, b, c = kidney.radii
@@ -152,6 +152,7 @@ def paint_carcinoma(
         return
     mass = ellipsoid(region.x, region.y, region.z, center.tolist(), radii.tolist())
     mass = mass + 0.09 * radius * lumps.over(region)
+    mass = intersection(mass, torso.cavity(region.x, region.y, region.z) + 2.0, 5.0)
     solid = contrast.tumor + 22 * inner.over(region) + 10 * vivid.over(region)
     necrosis = np.clip((-mass / radius - rng.uniform(0.15, 0.6)) * 3 + 0.5 * inner.over(region), 0, 1)
     region.paint(mass - 1.0, 60.0, 0.7)  # pseudocapsule

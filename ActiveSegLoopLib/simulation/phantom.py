@@ -11,7 +11,10 @@ from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.simulation import kidneys, torso, viscera
 from ActiveSegLoopLib.simulation.canvas import Canvas, Pose
+from ActiveSegLoopLib.simulation.kidney_labels import KIDNEY_LABELS
 from ActiveSegLoopLib.simulation.scanner import Scanner
+
+__all__ = ["KIDNEY_LABELS", "PhantomCase", "make_case", "make_cohort"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def make_case(
     for number, kidney in enumerate(pair):
         kidneys.paint_kidney(canvas, kidney, contrast, inside, body.fat)
         if carcinoma and number == sick_side:
-            kidneys.paint_carcinoma(canvas, kidney, contrast, mass)
+            kidneys.paint_carcinoma(canvas, kidney, body, contrast, mass)
         kidneys.paint_renal_vessels(canvas, kidney, vessels, contrast, inside)
 
     geometry = Geometry(shape, spacing, origin)

@@ -90,7 +90,9 @@ def paint_lungs(canvas: Canvas, torso: Torso, rng: np.random.Generator) -> None:
         top = np.where(x < 0, right, left)
         dome = top - ((x - center) ** 2 + (y + 12.0) ** 2) / 105.0
         lung = np.maximum(torso.cavity(x, y, z) + 1.5, (dome - z) * 0.6)
-        lung = np.maximum(lung, -ellipse(x, y, (2.0, -8.0), (21.0, 40.0)))  # the mediastinum
+        lung = np.maximum(lung, y - 58.0)
+        # Not the mediastinum, nor behind the spine.
+        lung = np.maximum(lung, -ellipse(x, y, (2.0, 12.0), (24.0, 62.0)))
         texture = vessels.over(region)
         region.paint(lung, -850.0 + 40.0 * texture + 500.0 * np.clip(texture - 1.6, 0, 1))
     for region in canvas.regions((-60, -110, 80), (90, 60, 240)):
