@@ -37,3 +37,14 @@ def to_sitk(volume: Volume) -> sitk.Image:
     image.SetOrigin(volume.geometry.origin)
     image.SetDirection(volume.geometry.direction)
     return image
+
+
+def resampler(geometry: Geometry, interpolator: int) -> sitk.ResampleImageFilter:
+    """SimpleITK's resampling onto a grid."""
+    how = sitk.ResampleImageFilter()
+    how.SetSize(geometry.shape[::-1])
+    how.SetOutputSpacing(geometry.spacing[::-1])
+    how.SetOutputOrigin(geometry.origin)
+    how.SetOutputDirection(geometry.direction)
+    how.SetInterpolator(interpolator)
+    return how
