@@ -89,7 +89,7 @@ class PlanSettings:
     """
 
     base_channels: int = 16
-    locator_channels: int = 12
+    locator_channels: int = 8
     most_channels: int = 320
     pool: int = 0
     dropout: float = 0.1
@@ -124,9 +124,8 @@ def make_plan(
     if locator:
         edge = max((np.prod(volume) / settings.locator_voxels) ** (1 / 3), *spacing)
         grid = tuple(float(max(edge, s)) for s in spacing)
-        whole = np.percentile([np.array(c.shape) * c.spacing for c in cases], 90, axis=0)
         coarse = _stage(
-            whole, grid, 3 * settings.locator_voxels, channels, 2, settings.locator_channels,
+            volume, grid, 3 * settings.locator_voxels, channels, 2, settings.locator_channels,
             settings,
         )
     return Plan(
