@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+
 from Testing.repository import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="run is a bash script")

@@ -1,0 +1,54 @@
+"""What the README tells people to type works as written."""
+
+import ast
+import importlib
+import re
+import shlex
+
+import pytest
+
+from ActiveSegLoopLib.jobs.command_line import COMMANDS, make_parser
+from Testing.repository import ROOT
+
+README = (ROOT / "README.md").read_text()
+LINES = re.findall(r"^activesegloop (.+)$", README, re.M)
+
+
+def test_the_table_lists_the_commands_that_exist():
+    assert re.findall(r"^\| `(\w+)", README, re.M) == list(COMMANDS)
+
+
+def test_there_are_command_lines_to_check():
+    assert len(LINES) >= 5
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_command_line_of_the_readme_is_understood(line):
+    options = make_parser().parse_args(shlex.split(line))
+    assert options.command == line.split()[0]
+
+
+@pytest.mark.parametrize("row", re.findall(r"^\| `(\w+).*?(?=\n)", README, re.M))
+def test_every_option_in_the_table_is_in_the_help_of_its_command(row, capsys):
+    (text,) = re.findall(rf"^\| `{row}.*$", README, re.M)
+    with pytest.raises(SystemExit):
+        make_parser().parse_args([row, "--help"])
+    shown = capsys.readouterr().out
+    missing = [option for option in re.findall(r"--[a-z-]+", text) if option not in shown]
+    assert missing == []
+
+
+def test_the_names_that_the_python_example_imports_exist():
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    imports = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ImportFrom)]
+    assert imports
+    for node in imports:
+        module = importlib.import_module(node.module)
+        assert all(hasattr(module, alias.name) for alias in node.names)
+
+
+def test_every_file_that_the_readme_links_to_is_here():
+    links = re.findall(r'\]\((?!http)([^)#]+)\)|src="([^"]+)"', README)
+    assert links
+    for link in links:
+        assert (ROOT / "".join(link)).exists(), link
