@@ -1,0 +1,126 @@
+"""A case's images: where they lie, whether they are still the same, and their voxels."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ActiveSegLoopLib.errors import ImageError, StudyError
+from ActiveSegLoopLib.images.dicom import Series, list_series
+from ActiveSegLoopLib.images.reading import read_image
+from ActiveSegLoopLib.images.volume import Volume
+from ActiveSegLoopLib.study.fingerprint import Fingerprint, fingerprint, stamp
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One image of a case as the study knows it.
+
+    relative is its path from the study's folder, None on another drive; absolute is where it lay
+    when it was added, the second place to look. series: which DICOM series of a folder, as a hash,
+    because the UID itself would identify the patient's examination. stamp: the state of the files
+    for which the fingerprint is known to hold, None when it has to be computed.
+    """
+
+    relative: str | None
+    absolute: str
+    series: str | None
+    fingerprint: Fingerprint
+    stamp: str | None
+
+    def path(self, folder: Path) -> Path:
+        """Where the image lies, or should lie when it is in neither place."""
+        places = [Path(self.absolute)]
+        if self.relative is not None:
+            places.insert(0, Path(os.path.normpath(folder / self.relative)))
+        return next((place for place in places if place.exists()), places[0])
+
+
+def make_channel(path: Path, folder: Path, series: str | None = None) -> Channel:
+    """Describe an image file or DICOM folder; series: the UID where a folder holds several.
+
+    Raises ImageError or StudyError when it can't be read as far as that needs.
+    """
+    # Links in the folders are followed, since ".." behind a link leads elsewhere; the file's own
+    # name stays, also where it is a link into some store.
+    path = Path(os.path.realpath(path.parent)) / path.name if path.name else path.resolve()
+    key = None
+    if path.is_dir():
+        chosen = _chosen(path, series)
+        path, key = _home(path, chosen), _key(chosen.uid)
+    state = stamp(path)  # before the bytes are read, so that a change meanwhile is noticed
+    try:
+        relative = Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # another drive of Windows
+        relative = None
+    return Channel(relative, str(path), key, fingerprint(path), state)
+
+
+def verified(channel: Channel, folder: Path, case: str, trust_stamp: bool = True) -> Channel:
+    """The channel with its present stamp; raises StudyError when the image is gone or changed."""
+    path = channel.path(folder)
+    if not path.exists():
+        raise StudyError(
+            f"The image of case '{case}' isn't at {path} any more: put it back, or tell the study "
+            "where it lies now (relocate)."
+        )
+    state = stamp(path)
+    if trust_stamp and state is not None and state == channel.stamp:
+        return channel
+    if fingerprint(path) != channel.fingerprint:
+        raise StudyError(
+            f"{path} isn't the image any more that was added as case '{case}', its content has "
+            "changed: bring the former file back, or add the new one as another case."
+        )
+    return replace(channel, stamp=state)
+
+
+def moved(channel: Channel, path: Path, folder: Path, case: str) -> Channel:
+    """The channel at another place; raises StudyError when that isn't the same image."""
+    uid = None
+    if channel.series is not None and path.is_dir():
+        uids = [series.uid for series in list_series(path)]
+        uid = next((uid for uid in uids if _key(uid) == channel.series), None)
+    place = make_channel(path, folder, uid)
+    if (place.fingerprint, place.series) != (channel.fingerprint, channel.series):
+        raise StudyError(
+            f"{path} isn't the image of case '{case}': its content differs from what was added."
+        )
+    return place
+
+
+def read_channel(channel: Channel, folder: Path) -> Volume:
+    """The voxels of an image that was verified before; raises ImageError when it can't be read."""
+    path = channel.path(folder)
+    if channel.series is None:
+        return read_image(path)
+    for series in list_series(path):
+        if _key(series.uid) == channel.series:
+            _home(path, series, moved=True)
+            return read_image(path, series.uid)
+    raise ImageError(f"{path} doesn't hold the DICOM series any more that was added.")
+
+
+def _chosen(path: Path, uid: str | None) -> Series:
+    found = list_series(path)
+    for series in found:
+        if series.uid == uid or (uid is None and len(found) == 1):
+            return series
+    read_image(path, uid)  # its sentence lists the series there are
+    raise ImageError(f"{path} has no DICOM series {uid}.")
+
+
+def _home(path: Path, series: Series, moved: bool = False) -> Path:
+    """The one folder in which all files of a series lie, which its fingerprint covers."""
+    homes = {file.parent for file in series.files}
+    if len(homes) != 1 or (moved and homes != {path}):
+        raise ImageError(
+            f"A DICOM series in {path} is spread over several folders: put its files into one."
+        )
+    return homes.pop()
+
+
+def _key(uid: str) -> str:
+    return hashlib.sha256(uid.encode()).hexdigest()

@@ -1,0 +1,10 @@
+"""When something happened, as it is stored."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+
+def now() -> str:
+    """The present time in UTC as ISO 8601, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -1,0 +1,113 @@
+"""Whether an image is the one that it was: its bytes' size and SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ActiveSegLoopLib.errors import StudyError
+from ActiveSegLoopLib.study.files import sha256_of
+
+# File systems round times to as much as this (FAT): a file that is younger when it is hashed could
+# change again and show the same time.
+SETTLED_NANOSECONDS = 2_000_000_000
+_IGNORED = ("thumbs.db", "desktop.ini")
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Bytes and SHA-256 (hexadecimal) of an image's file or files."""
+
+    size: int
+    sha256: str
+
+
+def fingerprint(path: Path) -> Fingerprint:
+    """The fingerprint of an image file with the files that it names, or of a DICOM folder.
+
+    Several files count by their contents, not by their names or order. Raises StudyError when
+    they can't be read.
+    """
+    try:
+        parts = files_of(path)
+        size = sum(part.stat().st_size for part in parts)
+        digests = sorted(sha256_of(part) for part in parts)
+    except OSError as error:
+        raise StudyError(f"{path} can't be read: {error.strerror or error}.") from error
+    if len(digests) == 1:
+        return Fingerprint(size, digests[0])
+    return Fingerprint(size, hashlib.sha256("\n".join(digests).encode()).hexdigest())
+
+
+def stamp(path: Path) -> str | None:
+    """A short text that changes when the files are written again, without reading them.
+
+    None when they were written so recently that another change might not show. Raises StudyError
+    when they can't be read.
+    """
+    digest = hashlib.sha256()
+    newest = 0
+    try:
+        for part in files_of(path):
+            state = part.stat()
+            digest.update(f"{part.name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+            newest = max(newest, state.st_mtime_ns)
+    except OSError as error:
+        raise StudyError(f"{path} can't be read: {error.strerror or error}.") from error
+    return digest.hexdigest() if time.time_ns() - newest > SETTLED_NANOSECONDS else None
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files that hold an image, sorted by name: it and those that its header names.
+
+    A folder's files but hidden ones and those that Windows leaves there; folders in it don't
+    count. Raises OSError.
+    """
+    if path.is_dir():
+        with os.scandir(path) as entries:
+            return sorted(
+                path / entry.name
+                for entry in entries
+                if entry.is_file()
+                and not entry.name.startswith(".")
+                and entry.name.lower() not in _IGNORED
+            )
+    return [path, *sorted(set(_data_files(path)) - {path})]
+
+
+def _data_files(path: Path) -> list[Path]:
+    """Where the voxels lie when the header is a file of its own."""
+    ending = path.suffix.lower()
+    if ending in (".hdr", ".img"):
+        pairs = (path.with_suffix(other) for other in (".hdr", ".img", ".HDR", ".IMG", ".img.gz"))
+        return [other for other in pairs if other.is_file()]
+    if ending == ".mhd":
+        return _named(path, r"ElementDataFile\s*=\s*(.+)", inline="LOCAL")
+    if ending in (".nhdr", ".nrrd"):
+        return _named(path, r"data ?file\s*:\s*(.+)", inline=None)
+    return []
+
+
+def _named(path: Path, pattern: str, inline: str | None) -> list[Path]:
+    with open(path, "rb") as file:
+        # A header ends with an empty line (NRRD) or its data file (MetaImage); voxels may follow.
+        head = re.split(rb"\r?\n\r?\n", file.read(1 << 20))[0].decode("latin-1")
+    lines = head.splitlines()
+    for number, line in enumerate(lines):
+        match = re.fullmatch(pattern, line.strip(), re.IGNORECASE)
+        if match is None or match[1] == inline:
+            continue
+        words = match[1].split()
+        if words[0].upper() == "LIST":
+            names = [name.strip() for name in lines[number + 1 :] if name.strip()]
+        elif "%" in words[0] and len(words) in (3, 4):
+            first, last = int(words[1]), int(words[2])
+            names = [words[0] % i for i in range(first, last + 1, int(words[3]) if words[3:] else 1)]
+        else:
+            names = [match[1]]
+        return [path.parent / name for name in names]
+    return []

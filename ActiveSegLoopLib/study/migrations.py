@@ -1,0 +1,105 @@
+"""The tables of the study's database, as the steps that lead to them.
+
+A step never changes once it was released: a new version is one more step at the end.
+"""
+
+VERSION_1 = (
+    """
+    CREATE TABLE study (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        sides_matter INTEGER NOT NULL,
+        created TEXT NOT NULL,
+        current_round INTEGER REFERENCES rounds (number)
+    )
+    """,
+    """
+    CREATE TABLE labels (
+        id TEXT PRIMARY KEY,
+        position INTEGER NOT NULL UNIQUE,
+        value INTEGER NOT NULL UNIQUE CHECK (value BETWEEN 1 AND 255),
+        name TEXT NOT NULL,
+        red REAL NOT NULL,
+        green REAL NOT NULL,
+        blue REAL NOT NULL,
+        terminology TEXT
+    )
+    """,
+    # A case's images, grid and role never change; only the places where the images lie do.
+    """
+    CREATE TABLE cases (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+        role TEXT NOT NULL CHECK (role IN ('pool', 'validation', 'test')),
+        patient TEXT NOT NULL,
+        geometry TEXT NOT NULL,
+        fingerprint TEXT NOT NULL UNIQUE,
+        added TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX cases_patient ON cases (patient)",
+    # stamp: the state of the files (times and sizes) for which the fingerprint was last computed.
+    """
+    CREATE TABLE channels (
+        case_id INTEGER NOT NULL REFERENCES cases (id),
+        position INTEGER NOT NULL,
+        relative_path TEXT,
+        absolute_path TEXT NOT NULL,
+        series TEXT,
+        size INTEGER NOT NULL,
+        sha256 TEXT NOT NULL,
+        stamp TEXT,
+        PRIMARY KEY (case_id, position)
+    )
+    """,
+    """
+    CREATE TABLE revisions (
+        id INTEGER PRIMARY KEY,
+        case_id INTEGER NOT NULL REFERENCES cases (id),
+        number INTEGER NOT NULL,
+        parent INTEGER,
+        origin TEXT NOT NULL CHECK (origin IN ('manual', 'model', 'corrected')),
+        model_round INTEGER REFERENCES rounds (number),
+        annotator TEXT,
+        annotation TEXT NOT NULL,
+        annotations TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        created TEXT NOT NULL,
+        UNIQUE (case_id, number),
+        FOREIGN KEY (case_id, parent) REFERENCES revisions (case_id, number)
+    )
+    """,
+    """
+    CREATE TABLE revision_labels (
+        revision_id INTEGER NOT NULL REFERENCES revisions (id),
+        label TEXT NOT NULL REFERENCES labels (id),
+        voxels INTEGER NOT NULL,
+        seconds REAL,
+        PRIMARY KEY (revision_id, label)
+    )
+    """,
+    """
+    CREATE TABLE rounds (
+        number INTEGER PRIMARY KEY,
+        state TEXT NOT NULL CHECK (state IN ('running', 'interrupted', 'finished', 'failed')),
+        preset TEXT NOT NULL,
+        settings TEXT NOT NULL,
+        seed INTEGER NOT NULL,
+        created TEXT NOT NULL,
+        ended TEXT,
+        metrics TEXT,
+        versions TEXT,
+        reason TEXT
+    )
+    """,
+    """
+    CREATE TABLE round_revisions (
+        round INTEGER NOT NULL REFERENCES rounds (number),
+        position INTEGER NOT NULL,
+        revision_id INTEGER NOT NULL REFERENCES revisions (id),
+        use TEXT NOT NULL CHECK (use IN ('training', 'validation')),
+        PRIMARY KEY (round, position)
+    )
+    """,
+)
+
+MIGRATIONS = (VERSION_1,)

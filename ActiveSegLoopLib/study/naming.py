@@ -1,0 +1,61 @@
+"""Names of cases: safe on every file system, made from the images' names."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection
+from pathlib import Path
+
+from ActiveSegLoopLib.errors import StudyError
+
+LONGEST = 100
+_GOOD = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST - 1}}}")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)  # Windows
+_ENDINGS = re.compile(
+    r"(\.seg)?\.(nii|nrrd|nhdr|mha|mhd|mgz|mgh|img|hdr|dcm|ima|tiff?|mnc|gipl|vtk|h5|hdf5)(\.gz)?",
+    re.IGNORECASE,
+)
+
+
+def case_name(image: Path) -> str:
+    """A case's name from its image's: without endings and without nnU-Net's channel _0000.
+
+    Accents are dropped and whatever isn't safe in a file name becomes "-".
+    """
+    name = image.name
+    match = next((m for m in _ENDINGS.finditer(name) if m.end() == len(name)), None)
+    if match is not None and match.start() > 0:
+        name = name[: match.start()]
+    name = re.sub(r"(?<=.)_0000$", "", name)
+    return _safe(name)
+
+
+def unique_name(name: str, taken: Collection[str]) -> str:
+    """The name, or name-2, name-3, ... when it is taken in whatever case of letters."""
+    used = {other.casefold() for other in taken}
+    number = 1
+    candidate = name
+    while candidate.casefold() in used:
+        number += 1
+        suffix = f"-{number}"
+        candidate = name[: LONGEST - len(suffix)] + suffix
+    return candidate
+
+
+def check_case_name(name: str) -> None:
+    """Raise StudyError, with a name that would do, unless every file system takes this one."""
+    if not isinstance(name, str) or name != _safe(name):
+        raise StudyError(
+            f"{name!r} can't be a case's name, which is also a file name: use letters, digits, "
+            f"'.', '_' and '-', for example '{_safe(str(name))}'."
+        )
+
+
+def _safe(name: str) -> str:
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).lstrip("._-").rstrip(".-")[:LONGEST]
+    plain = plain.rstrip(".-")
+    if not _GOOD.fullmatch(plain):
+        return "case"
+    return f"case-{plain}" if _RESERVED.fullmatch(plain) else plain
