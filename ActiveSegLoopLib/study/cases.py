@@ -151,7 +151,7 @@ class Cases:
         known = [verified(channel, self._folder, row["name"]) for channel in channels]
         new = [(c.stamp, row["id"], i) for i, c in enumerate(known) if c != channels[i]]
         # The stamp only saves time: a study that can't be written (an archive) is read all the same.
-        if new and os.access(self._database.path, os.W_OK):
+        if new and self._database.is_writable:
             with self._database.writing() as connection:
                 connection.executemany(
                     "UPDATE channels SET stamp = ? WHERE case_id = ? AND position = ?", new

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,11 @@ class Database:
     ) -> None:
         self.path = folder / NAME
         self._migrations = migrations
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the file may be written; an archived study may not."""
+        return os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

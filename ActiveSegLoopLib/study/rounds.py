@@ -78,6 +78,8 @@ class Rounds:
                 number = self._free_number(connection)
                 make_folder(self._path(number))
                 lock = ProcessLock.acquire(self._path(number) / LOCK)
+                if lock is None:
+                    raise StudyError(f"Another process is using {self._path(number)}.")
                 connection.execute(
                     "INSERT INTO rounds (number, state, preset, settings, seed, created) "
                     "VALUES (?, 'running', ?, ?, ?, ?)",
@@ -178,8 +180,11 @@ class Rounds:
 
     def is_trained_elsewhere(self, number: int) -> bool:
         """Whether another living process has the round in its hands."""
-        lock = self._path(number) / LOCK
-        return ProcessLock.is_held(lock) and not ProcessLock.is_ours(lock)
+        return self.is_trained(number) and not ProcessLock.is_ours(self._path(number) / LOCK)
+
+    def is_trained(self, number: int) -> bool:
+        """Whether a living process, this one or another, has the round in its hands."""
+        return ProcessLock.is_held(self._path(number) / LOCK)
 
     def mark_interrupted(self, number: int) -> None:
         """Note that the process that trained a round has died; it can be resumed."""
@@ -198,7 +203,9 @@ class Rounds:
         (highest,) = connection.execute("SELECT max(number) FROM rounds").fetchone()
         number = (highest or 0) + 1
         # Files without a row (the database came from an older backup) never mix with new ones.
-        while self._path(number).is_dir() and any(self._path(number).iterdir()):
+        while self._path(number).is_dir() and {f.name for f in self._path(number).iterdir()} - {
+            LOCK
+        }:
             number += 1
         return number
 

@@ -36,7 +36,7 @@ class Study:
         self.database = Database(folder)
         self._cases = Cases(folder, self.database)
         self._revisions = Revisions(folder, self.database, self._cases)
-        self._rounds = Rounds(folder, self.database, self._revisions)
+        self.round_store = Rounds(folder, self.database, self._revisions)
 
     @classmethod
     def create(cls, folder: str | os.PathLike, schema: LabelSchema) -> Study:
@@ -127,6 +127,10 @@ class Study:
         """
         return self._cases.volumes(case.name)
 
+    def check_images(self, case: Case) -> None:
+        """Raise StudyError when an image of the case is gone or isn't the one that was added."""
+        self._cases.check_images(case.name)
+
     def relocate(self, case: Case, paths: Sequence[str | os.PathLike]) -> Case:
         """Tell where the images of a case lie now; raises StudyError when they aren't the same."""
         return self._cases.relocate(case.name, paths)
@@ -199,11 +203,11 @@ class Study:
         the role validation, of other groups. The round is this process's until it is finished,
         failed or left, or until the process dies.
         """
-        return self._rounds.start(preset, settings, seed, revisions, validation)
+        return self.round_store.start(preset, settings, seed, revisions, validation)
 
     def resume_round(self, round: Round) -> Round:
         """Take over an unfinished round; raises StudyError when a living process trains it."""
-        return self._rounds.resume(round.number)
+        return self.round_store.resume(round.number)
 
     def finish_round(
         self, round: Round, metrics: Mapping[str, Any], versions: Mapping[str, Any]
@@ -212,38 +216,38 @@ class Study:
 
         The metrics also go to metrics.json in its folder, with null for NaN.
         """
-        return self._rounds.finish(round.number, metrics, versions)
+        return self.round_store.finish(round.number, metrics, versions)
 
     def fail_round(self, round: Round, reason: str = "") -> Round:
         """End a round that can't be resumed."""
-        return self._rounds.leave(round.number, "failed", reason)
+        return self.round_store.leave(round.number, "failed", reason)
 
     def interrupt_round(self, round: Round, reason: str = "canceled") -> Round:
         """Leave a round that was canceled; it can be resumed later, by any process."""
-        return self._rounds.leave(round.number, "interrupted", reason)
+        return self.round_store.leave(round.number, "interrupted", reason)
 
     def rounds(self) -> list[Round]:
         """Every round, the first one first."""
-        return self._rounds.all()
+        return self.round_store.all()
 
     def unfinished_round(self) -> Round | None:
         """The newest round if it was interrupted or its process died, so that it can be resumed.
 
         None while another living process trains it; failed rounds don't count.
         """
-        return self._rounds.unfinished()
+        return self.round_store.unfinished()
 
     def current_round(self) -> Round | None:
         """The round in use: the last one finished or rolled back to, None before the first."""
-        return self._rounds.current()
+        return self.round_store.current()
 
     def roll_back(self, number: int) -> Round:
         """Use a finished round, an earlier one or a later one again; nothing is deleted."""
-        return self._rounds.roll_back(number)
+        return self.round_store.roll_back(number)
 
     def save_prediction(self, round: Round, case: Case, labelmap: Volume) -> Path:
         """Keep what a round's model says of a case (values on the case's grid); returns the file."""
-        number = self._rounds.get(round.number).number
+        number = self.round_store.get(round.number).number
         case = self._cases.get(case.name)
         return write_prediction(self.folder, number, case, labelmap, self.schema)
 

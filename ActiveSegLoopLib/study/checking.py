@@ -1,0 +1,197 @@
+"""What a kill, a moved file or a damaged disk left behind, and putting it right."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ActiveSegLoopLib.errors import StudyError
+from ActiveSegLoopLib.study.files import STAGING, flush, is_left, make_folder, publish
+from ActiveSegLoopLib.study.files import remove_if_left, sha256_of
+from ActiveSegLoopLib.study.predictions import PREDICTIONS
+from ActiveSegLoopLib.study.revisions import ENDING, LABELS, Revision
+from ActiveSegLoopLib.study.rounds import MODELS
+from ActiveSegLoopLib.study.study import Study
+
+LEFTOVERS = "leftovers"
+# An unfinished file that no lock guards (images.writing makes such) is left when it is this old.
+LEFT_SECONDS = 3600.0
+_UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.tmp.*")
+_REVISION = re.compile(rf"r\d{{4,}}{re.escape(ENDING)}")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that isn't as it should be, in one sentence that says what to do or what was done."""
+
+    message: str
+    repaired: bool = False
+
+
+def check(study: Study, repair: bool = False) -> list[Problem]:
+    """Everything that is wrong with a study; with repair, as much of it as can be is put right.
+
+    Nothing that a person made is deleted: label files without a row are moved to the folder
+    leftovers, from where a revision whose file is missing or damaged is restored when one fits.
+    Other processes may work on the study meanwhile.
+    """
+    return [
+        *_database(study),
+        *_unfinished_files(study, repair),
+        *_stray_labels(study, repair),
+        *_revisions(study, repair),
+        *_rounds(study, repair),
+        *_images(study),
+    ]
+
+
+def _database(study: Study) -> Iterator[Problem]:
+    with study.database.reading() as connection:
+        findings = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
+        broken = connection.execute("PRAGMA foreign_key_check").fetchall()
+    for finding in findings:
+        if finding != "ok":
+            yield Problem(
+                f"{study.database.path} is damaged ({finding}): restore it from a backup."
+            )
+    if broken:
+        yield Problem(
+            f"{study.database.path} is damaged ({len(broken)} rows refer to missing ones): restore "
+            "it from a backup."
+        )
+
+
+def _unfinished_files(study: Study, repair: bool) -> Iterator[Problem]:
+    """What processes that were killed had begun to write; nobody was told that it was accepted."""
+    folders = [study.folder]
+    for name in (LABELS, MODELS, PREDICTIONS):
+        folders += [study.folder / name, *_entries(study.folder / name)]
+    for folder in folders:
+        for entry in _entries(folder):
+            if entry.name.startswith(STAGING) and entry.is_dir():
+                left = is_left(entry)
+                removed = left and repair and remove_if_left(entry)
+            elif _UNFINISHED.fullmatch(entry.name) and entry.is_file():
+                left = _age(entry) > LEFT_SECONDS
+                removed = left and repair
+                if removed:
+                    entry.unlink(missing_ok=True)
+            else:
+                continue
+            if left:
+                done = "it was removed" if removed else "repair removes it"
+                yield Problem(f"{entry} is an unfinished file of a process that ended: {done}.",
+                              removed)
+
+
+def _stray_labels(study: Study, repair: bool) -> Iterator[Problem]:
+    """Whole label files of processes killed just before their row was committed."""
+    # Files get their names inside write transactions: under the lock, a file without a row is left.
+    database = study.database
+    with database.writing() if database.is_writable else database.reading() as connection:
+        rows = connection.execute(
+            "SELECT name, number FROM revisions JOIN cases ON cases.id = case_id"
+        )
+        known = {(row["name"], row["number"]) for row in rows}
+        strays = [
+            file
+            for home in _entries(study.folder / LABELS)
+            for file in _entries(home)
+            if _REVISION.fullmatch(file.name)
+            and (home.name, int(file.name.removesuffix(ENDING)[1:])) not in known
+        ]
+        moved = {file: _leftover(study, file) for file in strays} if repair else {}
+    for file in strays:
+        done = f"it was moved to {moved[file]}" if repair else f"repair moves it to {LEFTOVERS}"
+        yield Problem(f"{file} is a label map that was never accepted: {done}.", repair)
+
+
+def _revisions(study: Study, repair: bool) -> Iterator[Problem]:
+    spare: dict[str, Path] | None = None
+    for case in study.cases():
+        for revision in study.revisions(case):
+            damage = _damage(revision)
+            if damage is None:
+                continue
+            if spare is None:
+                spare = {sha256_of(file): file for file in _entries(study.folder / LEFTOVERS)
+                         if file.is_file()}
+            source = spare.get(revision.sha256)
+            what = f"{revision.path}, revision {revision.number} of case '{case.name}', {damage}"
+            if source is None:
+                yield Problem(f"{what}: restore it from a backup of the study.")
+            elif repair:
+                _restore(study, source, revision)
+                yield Problem(f"{what}: it was restored from {source}.", True)
+            else:
+                yield Problem(f"{what}: repair restores it from {source}.")
+
+
+def _damage(revision: Revision) -> str | None:
+    if not revision.path.is_file():
+        return "is missing"
+    return None if sha256_of(revision.path) == revision.sha256 else "has changed"
+
+
+def _restore(study: Study, source: Path, revision: Revision) -> None:
+    make_folder(revision.path.parent)
+    if revision.path.exists():
+        _leftover(study, revision.path)
+    copy = revision.path.with_name(f".{revision.sha256[:32]}.tmp{ENDING}")
+    shutil.copyfile(source, copy)
+    flush(copy)
+    publish(copy, revision.path)
+
+
+def _rounds(study: Study, repair: bool) -> Iterator[Problem]:
+    rounds = study.round_store
+    for round in study.rounds():
+        if round.state == "finished" and not any(_entries(round.folder)):
+            yield Problem(
+                f"{round.folder} with the model of round {round.number} is missing: restore it from "
+                "a backup, or roll back to another round."
+            )
+        elif round.state == "running" and not rounds.is_trained(round.number):
+            what = f"Round {round.number} wasn't finished, its process has ended"
+            if repair:
+                rounds.mark_interrupted(round.number)
+                yield Problem(f"{what}: it is marked as interrupted and can be resumed.", True)
+            else:
+                yield Problem(f"{what}: train again to resume it, or repair to mark it.")
+
+
+def _images(study: Study) -> Iterator[Problem]:
+    for case in study.cases():
+        try:
+            study.check_images(case)
+        except StudyError as error:
+            yield Problem(str(error))
+
+
+def _leftover(study: Study, file: Path) -> Path:
+    """Move a file out of the way, to a name that nothing has yet."""
+    folder = study.folder / LEFTOVERS
+    make_folder(folder)
+    stem = f"{file.parent.name}-{file.name.removesuffix(ENDING)}"
+    target, number = folder / f"{stem}{ENDING}", 1
+    while target.exists():
+        number += 1
+        target = folder / f"{stem}-{number}{ENDING}"
+    publish(file, target)
+    return target
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _age(file: Path) -> float:
+    """Seconds since a file was last written; 0 when it is gone."""
+    try:
+        return time.time() - file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
