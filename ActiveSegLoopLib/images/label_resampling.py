@@ -11,10 +11,14 @@ from ActiveSegLoopLib.errors import ImageError
 from ActiveSegLoopLib.images.footprints import ScaledFootprints, TurnedFootprints
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.grids import axis_maps
+from ActiveSegLoopLib.images.labels import present_values
 from ActiveSegLoopLib.images.orientation import from_lps, lps_geometry, to_lps
 from ActiveSegLoopLib.images.regions import Box
 from ActiveSegLoopLib.images.thin import bridges, one_voxel_thin, parts, rescued
 from ActiveSegLoopLib.images.volume import Volume
+
+
+_WORTH_FILLING = 0.3  # share of a voxel
 
 
 @dataclass
@@ -102,6 +106,7 @@ def _keep_thin(
             kept |= footprints.touched(thin, label.box, label.window) & free
     kept |= rescued(kept, free, label.fractions, footprints.coarser)
     _connect(mask, label, footprints, kept, touched, free)
+    _fill_up(label, kept, (here == 0) & ~settled[where])
     here[kept] = label.value
     settled[where] |= kept
 
@@ -152,19 +157,30 @@ def _connect(
         names[local][tuple(new.T)] = found[0]
 
 
+def _fill_up(label: _Label, kept: np.ndarray, free: np.ndarray) -> None:
+    """Add the fullest free voxels until the label has its volume: half a voxel is a high bar for
+    what is small and round."""
+    lacking = round(label.volume) - int(np.count_nonzero(kept))
+    places = np.flatnonzero(free & ~kept & (label.fractions > _WORTH_FILLING))
+    if lacking <= 0 or places.size == 0:
+        return
+    shares = label.fractions.ravel()[places]
+    if lacking < places.size:
+        places = places[np.argpartition(-shares, lacking - 1)[:lacking]]
+    kept.ravel()[places] = True
+
+
 def _keep_every_label(labels: list[_Label], result: np.ndarray) -> None:
     """A label whose voxels all went to others gets the one that it fills most."""
-    counts = np.bincount(result.ravel(), minlength=max([0, *(label.value for label in labels)]) + 1)
+    present = set(present_values(result))
     for label in labels:
-        if counts[label.value] or not label.fractions.any():
+        if label.value in present:
             continue
         here = result[label.window.slices]
-        for place in np.argsort(label.fractions, axis=None)[::-1]:
-            if label.fractions.flat[place] <= 0:
-                break
+        for place in np.argsort(-label.fractions, axis=None, kind="stable"):
             index = np.unravel_index(place, here.shape)
-            if here[index] == 0 or counts[here[index]] > 1:
-                counts[here[index]] -= 1
-                counts[label.value] += 1
+            if label.fractions[index] <= 0:
+                break
+            if here[index] == 0 or np.count_nonzero(result == here[index]) > 1:
                 here[index] = label.value
                 break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
 from ActiveSegLoopLib.errors import ImageError
 
@@ -21,8 +22,15 @@ def whole_labels(array: np.ndarray, name: object) -> np.ndarray:
         raise ImageError(
             f"{name} isn't a label map: it holds values up to {high:g} (at most {LARGEST_VALUE})."
         )
-    labels = array.astype(np.uint8 if high <= 255 else np.uint16)
+    labels = array.astype(np.uint8 if high <= 255 else np.uint16, copy=False)
     if array.dtype.kind == "f" and not np.array_equal(labels, array):
         value = array[labels != array][0]
         raise ImageError(f"{name} isn't a label map: it holds fractions such as {value:g}.")
     return labels
+
+
+def present_values(labels: np.ndarray) -> list[int]:
+    """The values other than 0 in a label map of whole, nonnegative values, in order."""
+    # Much faster and leaner than sorting or counting the voxels.
+    found = ndimage.find_objects(labels)
+    return [value for value, slices in enumerate(found, start=1) if slices is not None]

@@ -102,7 +102,7 @@ def find_boxes(
     if whole is None:
         return []
     spacing = np.asarray(spacing, float)
-    instances = _instances(mask[whole.slices], spacing, gap_mm, np.asarray(whole.lower))
+    instances = _instances(mask, whole, spacing, gap_mm)
     margin = np.ceil(margin_mm / spacing - 1e-6).astype(int)
     found = [
         (count, box.dilated(margin).clipped(mask.shape))
@@ -113,49 +113,76 @@ def find_boxes(
 
 
 def _instances(
-    mask: np.ndarray, spacing: np.ndarray, gap_mm: float, offset: np.ndarray
+    mask: np.ndarray, whole: Box, spacing: np.ndarray, gap_mm: float
 ) -> list[tuple[int, Box]]:
     """Voxel count and box of each component of the mask, those closer than gap_mm together."""
-    if gap_mm > 0:
-        # Two parts are closer than the gap when their halos of half the gap touch.
-        reach = np.ceil(gap_mm / spacing).astype(int)
-        padded = np.pad(mask, [(int(r), int(r)) for r in reach])
-        near = ndimage.distance_transform_edt(~padded, sampling=spacing) <= gap_mm / 2
-        inner = tuple(slice(int(r), int(r) + n) for r, n in zip(reach, mask.shape))
-        labels, count = ndimage.label(near | padded, np.ones((3, 3, 3)))
-        labels = np.where(mask, labels[inner], 0)
-    else:
-        labels, count = ndimage.label(mask, np.ones((3, 3, 3)))
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    parts, count = ndimage.label(mask[whole.slices], np.ones((3, 3, 3)))
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
+    boxes = [
+        Box([s.start for s in slices], [s.stop for s in slices])
+        for slices in ndimage.find_objects(parts, count)
+    ]
+    group = _near(parts, boxes, sizes, spacing, gap_mm) if gap_mm > 0 else list(range(count))
+    found: dict[int, tuple[int, Box]] = {}
+    for number, root in enumerate(group):
+        size, box = found.get(root, (0, boxes[number]))
+        found[root] = (size + int(sizes[number]), box.union(boxes[number]))
+    offset = whole.lower
     return [
-        (
-            int(sizes[number]),
-            Box(
-                tuple(offset + [s.start for s in slices]),
-                tuple(offset + [s.stop for s in slices]),
-            ),
-        )
-        for number, slices in enumerate(ndimage.find_objects(labels, count), start=1)
-        if slices is not None
+        (size, Box(tuple(np.add(box.lower, offset)), tuple(np.add(box.upper, offset))))
+        for size, box in found.values()
     ]
 
 
+def _near(
+    parts: np.ndarray, boxes: list[Box], sizes: np.ndarray, spacing: np.ndarray, gap_mm: float
+) -> list[int]:
+    """For each component the number of its group: those with less than gap_mm between them."""
+    reach = np.ceil(gap_mm / spacing).astype(int) + 1
+    lower, upper = (np.array([getattr(box, side) for box in boxes]) for side in ("lower", "upper"))
+    group = list(range(len(boxes)))
+
+    def root(number: int) -> int:
+        while group[number] != number:
+            number = group[number]
+        return number
+
+    for one in np.argsort(-sizes, kind="stable"):  # small parts mostly join large ones
+        wide = boxes[one].dilated(reach)
+        for other in np.flatnonzero(np.all((lower < wide.upper) & (upper > wide.lower), axis=1)):
+            if root(one) == root(other):
+                continue
+            region = wide.intersection(boxes[other].dilated(reach)).clipped(parts.shape)
+            inside = parts[region.slices]
+            # Distances from the voxels around a part, so that they count the empty voxels between.
+            around = ndimage.binary_dilation(inside == one + 1, np.ones((3, 3, 3)))
+            away = ndimage.distance_transform_edt(~around, sampling=spacing)
+            if np.any(away[inside == other + 1] < gap_mm):
+                group[root(other)] = root(one)
+    return [root(number) for number in range(len(boxes))]
+
+
 def _merged(found: list[tuple[int, Box]]) -> list[tuple[int, Box]]:
-    found = list(found)
-    merged = True
-    while merged:
-        merged = False
-        for i in range(len(found)):
-            for j in range(i + 1, len(found)):
-                union = found[i][1].union(found[j][1])
-                overlap = found[i][1].intersection(found[j][1])
-                if overlap and union.volume <= MERGE_COST * (
-                    found[i][1].volume + found[j][1].volume
-                ):
-                    found[i] = (found[i][0] + found[j][0], union)
-                    del found[j]
-                    merged = True
-                    break
-            if merged:
-                break
-    return found
+    """Boxes whose union holds at most MERGE_COST times their summed volume made one."""
+    lower = np.array([box.lower for _, box in found]).reshape(-1, 3)
+    upper = np.array([box.upper for _, box in found]).reshape(-1, 3)
+    sizes = np.array([size for size, _ in found])
+    alive = np.ones(len(found), bool)
+    waiting = list(range(len(found)))
+    while waiting:
+        one = waiting.pop()
+        low, high = np.minimum(lower, lower[one]), np.maximum(upper, upper[one])
+        overlap = np.minimum(upper, upper[one]) > np.maximum(lower, lower[one])
+        apart = (upper - lower).prod(axis=1)
+        cheap = (high - low).prod(axis=1) <= MERGE_COST * (apart + apart[one])
+        cheap &= overlap.all(axis=1) & alive
+        cheap[one] = False
+        others = np.flatnonzero(cheap)
+        if others.size:
+            other = others[0]
+            lower[one], upper[one] = low[other], high[other]
+            sizes[one] += sizes[other]
+            alive[other] = False
+            waiting = [number for number in waiting if number != other]
+            waiting.append(one)  # it may now reach others
+    return [(int(sizes[n]), Box(tuple(lower[n]), tuple(upper[n]))) for n in np.flatnonzero(alive)]
