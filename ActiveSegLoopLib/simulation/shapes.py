@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import CubicHermiteSpline
 
 from ActiveSegLoopLib.simulation.canvas import Canvas, Region
 
@@ -56,7 +56,8 @@ def curve(points: Sequence[Sequence[float]], step: float = 3.0) -> np.ndarray:
     along = np.concatenate([[0], np.cumsum(np.maximum(lengths, 3.0))])
     at = np.linspace(0, along[-1], max(2, int(np.ceil(along[-1] / step)) + 1))
     rest = [np.interp(at, along, column) for column in points[:, 3:].T]
-    return np.column_stack([CubicSpline(along, points[:, :3])(at), *rest])
+    slopes = np.gradient(points[:, :3], along, axis=0)
+    return np.column_stack([CubicHermiteSpline(along, points[:, :3], slopes)(at), *rest])
 
 
 def tube(canvas: Canvas, path: np.ndarray, extra: float = 0.0) -> tuple[Region, np.ndarray]:
