@@ -4,8 +4,14 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from ActiveSegLoopLib.images.geometry import Geometry
+from ActiveSegLoopLib.images.volume import Volume
+from ActiveSegLoopLib.images.writing import write_volume
+from ActiveSegLoopLib.study.schema import LabelSchema
+from ActiveSegLoopLib.study.study import Study
 from Testing.application import load_module, stand_ins
 from Testing.repository import MODULE, ROOT
 
@@ -32,9 +38,6 @@ def module(monkeypatch):
 @pytest.fixture
 def a_study_folder(tmp_path):
     """A study with two labels and no case."""
-    from ActiveSegLoopLib.study.schema import LabelSchema
-    from ActiveSegLoopLib.study.study import Study
-
     Study.create(tmp_path / "kidneys", LabelSchema.parse("1=artery,2=vein"))
     return tmp_path / "kidneys"
 
@@ -119,6 +122,28 @@ def test_opening_a_study_shows_it(widget, a_study_folder):
     assert widget.ui.studyLabel.text == "Cases: 0. Labels: artery, vein."
     assert widget.ui.loopLabel.text == "Labeled cases: 0 of 0. No model has been trained yet."
     assert widget.study is not None
+
+
+def test_the_panel_counts_cases_by_role_and_names_the_current_round(
+    widget, a_study_folder, tmp_path
+):
+    study = Study.open(a_study_folder)
+    geometry = Geometry(shape=(4, 5, 6), spacing=(2.0, 1.0, 1.0))
+    for number, role in enumerate(["pool", "pool", "test"], start=1):
+        name = f"p{number}"
+        volume = Volume(np.full((4, 5, 6), number, np.int16), geometry)
+        write_volume(tmp_path / f"{name}.nrrd", volume)
+        study.add_case([tmp_path / f"{name}.nrrd"], role=role)
+    labelmap = Volume(np.ones((4, 5, 6), np.uint8), geometry)
+    revision = study.add_revision(study.case("p1"), labelmap)
+    finished = study.start_round("fast", {}, 0, [revision])
+    for name in ("segment.safetensors", "model.json"):
+        (finished.folder / name).write_bytes(b"{}")
+    study.finish_round(finished, {}, {})
+    widget.ui.studyPathLineEdit.currentPath = str(a_study_folder)
+    widget.onOpenStudy()
+    assert widget.ui.studyLabel.text == "Cases: 3 (2 pool, 1 test). Labels: artery, vein."
+    assert widget.ui.loopLabel.text == "Labeled cases: 1 of 3. The current model is round 1."
 
 
 def test_a_folder_without_a_study_is_told_in_one_sentence_and_closes_the_study_shown(
