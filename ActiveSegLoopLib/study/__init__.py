@@ -2,7 +2,7 @@
 
 from ActiveSegLoopLib.study.annotation import Annotated, Annotation
 from ActiveSegLoopLib.study.cases import Case
-from ActiveSegLoopLib.study.revisions import Revision
+from ActiveSegLoopLib.study.revision import Revision
 from ActiveSegLoopLib.study.rounds import Round
 from ActiveSegLoopLib.study.schema import Label, LabelSchema
 from ActiveSegLoopLib.study.study import Study

@@ -55,8 +55,11 @@ class Annotation:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        slices = self.slices if self.slices is None else {p: list(i) for p, i in self.slices.items()}
-        return {"slices": slices, "classes": self.classes and list(self.classes)}
+        slices, classes = self.slices, self.classes
+        return {
+            "slices": slices and {plane: list(indices) for plane, indices in slices.items()},
+            "classes": classes and list(classes),
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Annotation:

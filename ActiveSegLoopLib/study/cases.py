@@ -150,7 +150,7 @@ class Cases:
     def _verify(self, row: sqlite3.Row, channels: Sequence[Channel]) -> None:
         known = [verified(channel, self._folder, row["name"]) for channel in channels]
         new = [(c.stamp, row["id"], i) for i, c in enumerate(known) if c != channels[i]]
-        # The stamp only saves time: a study that can't be written (an archive) is read all the same.
+        # The stamp only saves time: an archived study that can't be written is read all the same.
         if new and self._database.is_writable:
             with self._database.writing() as connection:
                 connection.executemany(

@@ -10,10 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ActiveSegLoopLib.errors import StudyError
-from ActiveSegLoopLib.study.files import STAGING, flush, is_left, make_folder, publish
-from ActiveSegLoopLib.study.files import remove_if_left, sha256_of
+from ActiveSegLoopLib.study.files import (
+    STAGING,
+    flush,
+    is_left,
+    make_folder,
+    publish,
+    remove_if_left,
+    sha256_of,
+)
 from ActiveSegLoopLib.study.predictions import PREDICTIONS
-from ActiveSegLoopLib.study.revisions import ENDING, LABELS, Revision
+from ActiveSegLoopLib.study.revision import Revision
+from ActiveSegLoopLib.study.revisions import ENDING, LABELS
 from ActiveSegLoopLib.study.rounds import MODELS
 from ActiveSegLoopLib.study.study import Study
 
@@ -26,7 +34,7 @@ _REVISION = re.compile(rf"r\d{{4,}}{re.escape(ENDING)}")
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that isn't as it should be, in one sentence that says what to do or what was done."""
+    """Something wrong, in one sentence that says what to do or what was done about it."""
 
     message: str
     repaired: bool = False
@@ -90,7 +98,7 @@ def _unfinished_files(study: Study, repair: bool) -> Iterator[Problem]:
 
 def _stray_labels(study: Study, repair: bool) -> Iterator[Problem]:
     """Whole label files of processes killed just before their row was committed."""
-    # Files get their names inside write transactions: under the lock, a file without a row is left.
+    # Files get their names inside write transactions: what has no row under the lock is left.
     database = study.database
     with database.writing() if database.is_writable else database.reading() as connection:
         rows = connection.execute(
@@ -152,8 +160,8 @@ def _rounds(study: Study, repair: bool) -> Iterator[Problem]:
     for round in study.rounds():
         if round.state == "finished" and not any(_entries(round.folder)):
             yield Problem(
-                f"{round.folder} with the model of round {round.number} is missing: restore it from "
-                "a backup, or roll back to another round."
+                f"{round.folder} with the model of round {round.number} is missing: restore it "
+                "from a backup, or roll back to another round."
             )
         elif round.state == "running" and not rounds.is_trained(round.number):
             what = f"Round {round.number} wasn't finished, its process has ended"

@@ -46,7 +46,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A connection that nobody writes beside; all of it lasts, or nothing after an exception."""
+        """A connection that nobody writes beside; an exception undoes everything done in it."""
         # IMMEDIATE takes the write lock at once: what is read inside can't change until the
         # commit, so numbers may be given out, and two writers wait instead of failing midway.
         with self._transaction("BEGIN IMMEDIATE") as connection:
@@ -95,7 +95,8 @@ class Database:
         if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             if self.is_blank(connection):
                 raise StudyError(
-                    f"The creation of the study {self.path.parent} was interrupted: create it again."
+                    f"The creation of the study {self.path.parent} was interrupted: create it "
+                    "again."
                 )
             raise StudyError(f"{self.path} isn't a study of ActiveSegLoop.")
         version = connection.execute("PRAGMA user_version").fetchone()[0]

@@ -101,13 +101,21 @@ def _named(path: Path, pattern: str, inline: str | None) -> list[Path]:
         match = re.fullmatch(pattern, line.strip(), re.IGNORECASE)
         if match is None or match[1] == inline:
             continue
-        words = match[1].split()
-        if words[0].upper() == "LIST":
-            names = [name.strip() for name in lines[number + 1 :] if name.strip()]
-        elif "%" in words[0] and len(words) in (3, 4):
-            first, last = int(words[1]), int(words[2])
-            names = [words[0] % i for i in range(first, last + 1, int(words[3]) if words[3:] else 1)]
-        else:
-            names = [match[1]]
-        return [path.parent / name for name in names]
+        return [path.parent / name for name in _names(path, match[1], lines[number + 1 :])]
     return []
+
+
+def _names(path: Path, text: str, following: list[str]) -> list[str]:
+    """One name; "LIST" and names on the lines after it; or a pattern, first, last and step."""
+    words = text.split()
+    if words[:1] == ["LIST"]:
+        return [name.strip() for name in following if name.strip()]
+    if "%" in text and len(words) in (3, 4):
+        try:
+            first, last, step = (int(word) for word in [*words[1:], "1"][:3])
+            return [words[0] % number for number in range(first, last + 1, step)]
+        except (ValueError, TypeError) as error:
+            raise StudyError(
+                f"{path} names its data files in a way that can't be understood: '{text}'."
+            ) from error
+    return [text]

@@ -17,7 +17,7 @@ def merge(
     parent_values: Callable[[], np.ndarray],
     schema: LabelSchema,
 ) -> np.ndarray:
-    """The label values (uint8; z, y, x) to store: the new ones, except where that would undo the old.
+    """The label values (uint8; z, y, x) to store: the new ones unless they undo what was annotated.
 
     Where the parent was annotated for labels for which the new map isn't, the parent's label stays
     if it is one of those, and the new label isn't taken if it is one of those and the parent said
@@ -45,5 +45,5 @@ def merge(
 
 
 def _with_background(subsets: np.ndarray) -> np.ndarray:
-    """Columns by network channel: one more at the front for the background, which nobody annotates."""
+    """Columns by network channel: one more for the background, which isn't a label to annotate."""
     return np.pad(subsets, ((0, 0), (1, 0)))

@@ -6,7 +6,6 @@ import json
 import math
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,46 +19,12 @@ from ActiveSegLoopLib.study.clock import now
 from ActiveSegLoopLib.study.database import Database
 from ActiveSegLoopLib.study.files import flush, make_folder, publish, sha256_of, staging
 from ActiveSegLoopLib.study.merging import merge
+from ActiveSegLoopLib.study.revision import ORIGINS, Revision
 from ActiveSegLoopLib.study.schema import LabelSchema
 from ActiveSegLoopLib.study.schema_store import load_schema
 
-ORIGINS = ("manual", "model", "corrected")
 LABELS = "labels"
 ENDING = ".seg.nrrd"
-
-
-@dataclass(frozen=True)
-class Revision:
-    """One stored label map of a case (by name), its number counted from 1.
-
-    annotation: what was annotated in this revision; annotations: what is annotated in all, in this
-    one and those before. seconds: labeling time by label id; voxels: labeled voxels by label id.
-    origin: "manual", "model" or "corrected"; model_round: the round whose model it began with.
-    """
-
-    case: str
-    number: int
-    parent: int | None
-    origin: str
-    model_round: int | None
-    annotator: str | None
-    annotation: Annotation
-    annotations: tuple[Annotation, ...]
-    sha256: str
-    created: str
-    path: Path
-    seconds: Mapping[str, float] = field(hash=False)
-    voxels: Mapping[str, int] = field(hash=False)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether no voxel has a label: right where nothing is, but worth a question."""
-        return not any(self.voxels.values())
-
-    @property
-    def total_seconds(self) -> float:
-        """Labeling time over all labels."""
-        return math.fsum(self.seconds.values())
 
 
 class Revisions:
@@ -85,21 +50,14 @@ class Revisions:
         case = self._cases.get(case.name)
         values = checked_values(case, labelmap, schema)
         annotation = annotation.resolved(schema, case.geometry)
-        details = _checked_details(origin, annotator, dict(seconds), schema)
-        annotated = annotated_voxels([annotation], case.geometry, schema)
+        times = _checked_times(origin, annotator, dict(seconds), schema)
         home = self._folder / LABELS / case.name
         make_folder(home)
         # The slow part, compression, comes before the transaction. If another process was faster
         # with a revision of this case, its label map is a new parent to build upon.
         while True:
             parent = self.latest(case)
-            stored, entries = values, (annotation,)
-            if parent is not None:
-                before = annotated_voxels(parent.annotations, case.geometry, schema)
-                stored = merge(
-                    values, annotated, before, lambda: self.labelmap(parent).array, schema
-                )
-                entries = (*parent.annotations, annotation)
+            stored, annotations = self._over(parent, values, annotation, case, schema)
             with staging(home) as temporary:
                 file = temporary / f"labels{ENDING}"
                 write_segmentation(file, Volume(stored, case.geometry), schema.segments())
@@ -121,11 +79,11 @@ class Revisions:
                         (
                             row["id"], number, newest, origin, model_round, annotator,
                             json.dumps(annotation.to_dict()),
-                            json.dumps([entry.to_dict() for entry in merged(entries)]),
+                            json.dumps([entry.to_dict() for entry in annotations]),
                             sha256, now(),
                         ),
                     ).lastrowid
-                    _insert_labels(connection, revision_id, stored, details, schema)
+                    _insert_labels(connection, revision_id, stored, times, schema)
                     publish(file, self._path(case.name, number))
             return self.get(case.name, number)
 
@@ -187,6 +145,26 @@ class Revisions:
         """See Study.annotated."""
         geometry = self._cases.get(revision.case).geometry
         return annotated_voxels(revision.annotations, geometry, self._schema())
+
+    def _over(
+        self,
+        parent: Revision | None,
+        values: np.ndarray,
+        annotation: Annotation,
+        case: Case,
+        schema: LabelSchema,
+    ) -> tuple[np.ndarray, tuple[Annotation, ...]]:
+        """What to store of a new label map: its values and all that is annotated in them."""
+        if parent is None:
+            return values, merged([annotation])
+        stored = merge(
+            values,
+            annotated_voxels([annotation], case.geometry, schema),
+            annotated_voxels(parent.annotations, case.geometry, schema),
+            lambda: self.labelmap(parent).array,
+            schema,
+        )
+        return stored, merged([*parent.annotations, annotation])
 
     def _schema(self) -> LabelSchema:
         with self._database.reading() as connection:
@@ -250,7 +228,7 @@ def checked_values(case: Case, labelmap: Volume, schema: LabelSchema) -> np.ndar
         raise StudyError(f"Case '{case.name}': {error}") from error
 
 
-def _checked_details(
+def _checked_times(
     origin: str, annotator: str | None, seconds: dict[str, float], schema: LabelSchema
 ) -> dict[str, float]:
     if origin not in ORIGINS:

@@ -17,7 +17,8 @@ from ActiveSegLoopLib.study.clock import now
 from ActiveSegLoopLib.study.database import Database
 from ActiveSegLoopLib.study.files import atomic_write, make_folder
 from ActiveSegLoopLib.study.locks import ProcessLock
-from ActiveSegLoopLib.study.revisions import Revision, Revisions
+from ActiveSegLoopLib.study.revision import Revision
+from ActiveSegLoopLib.study.revisions import Revisions
 
 MODELS = "models"
 METRICS = "metrics.json"

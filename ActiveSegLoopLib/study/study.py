@@ -15,7 +15,8 @@ from ActiveSegLoopLib.study.clock import now
 from ActiveSegLoopLib.study.database import NAME, Database
 from ActiveSegLoopLib.study.files import make_folder
 from ActiveSegLoopLib.study.predictions import prediction_path, write_prediction
-from ActiveSegLoopLib.study.revisions import Revision, Revisions
+from ActiveSegLoopLib.study.revision import Revision
+from ActiveSegLoopLib.study.revisions import Revisions
 from ActiveSegLoopLib.study.rounds import Round, Rounds
 from ActiveSegLoopLib.study.schema import Label, LabelSchema
 from ActiveSegLoopLib.study.schema_store import load_schema, save_labels
@@ -181,7 +182,7 @@ class Study:
         return self._revisions.annotated(revision)
 
     def timing(self, origin: str | None = None) -> dict[str, list[float]]:
-        """Labeling times in seconds by label id, one for each revision (of one origin) with a time."""
+        """Labeling times in seconds by label id, one per revision (of an origin) that has one."""
         times: dict[str, list[float]] = {id: [] for id in self.schema.ids}
         for revision in self._revisions.all():
             if origin in (None, revision.origin):
@@ -246,7 +247,7 @@ class Study:
         return self.round_store.roll_back(number)
 
     def save_prediction(self, round: Round, case: Case, labelmap: Volume) -> Path:
-        """Keep what a round's model says of a case (values on the case's grid); returns the file."""
+        """Keep what a round's model says of a case, values on its grid; returns the file."""
         number = self.round_store.get(round.number).number
         case = self._cases.get(case.name)
         return write_prediction(self.folder, number, case, labelmap, self.schema)
