@@ -1,0 +1,1 @@
+"""One file per command: its SUMMARY, its add_arguments(parser) and its run(options, job)."""

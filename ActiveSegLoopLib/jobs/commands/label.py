@@ -1,0 +1,99 @@
+"""Add a segmentation of a case to a study. Earlier ones are kept.
+
+The file holds the study's voxel values, or is a .seg.nrrd whose segments have the ids or names
+of the study's labels. Slices and classes say what a person vouches for: the rest of the file is
+neither structure nor background.
+
+  activesegloop label kidneys patient17 corrected/patient17.seg.nrrd --origin corrected
+  activesegloop label kidneys patient18 patient18.nii.gz --slices axial:12,40,60-64
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ActiveSegLoopLib.errors import StudyError
+from ActiveSegLoopLib.jobs.job import Job
+from ActiveSegLoopLib.jobs.options import for_programs, names, seconds, slices
+from ActiveSegLoopLib.jobs.wording import counted
+
+if TYPE_CHECKING:
+    from ActiveSegLoopLib.study.schema import LabelSchema
+    from ActiveSegLoopLib.study.study import Case, Study
+
+SUMMARY = "add a segmentation of a case"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The options of this command."""
+    parser.add_argument("study", type=Path, metavar="STUDY")
+    parser.add_argument("case", metavar="CASE", help="name of the case")
+    parser.add_argument("file", type=Path, metavar="FILE", help="label map or .seg.nrrd")
+    parser.add_argument(
+        "--origin", choices=["manual", "corrected"], default="manual",
+        help="drawn by hand, or corrected after a model (default: manual)",
+    )
+    parser.add_argument(
+        "--slices", type=slices, action="append", metavar="axial:12,40",
+        help="only these slices are labeled, counted from 0 (may be given for several planes)",
+    )
+    parser.add_argument(
+        "--classes", type=names, metavar="artery,vein", help="only these structures are labeled"
+    )
+    parser.add_argument("--annotator", metavar="NAME", help="who labeled it")
+    parser.add_argument(
+        "--seconds", type=seconds, default={}, metavar="artery=310",
+        help="how long each structure took",
+    )
+    for_programs(parser)
+
+
+def run(options: Namespace, job: Job) -> None:
+    """Add the segmentation as a new revision."""
+    from ActiveSegLoopLib.jobs.label_files import read_label_file
+    from ActiveSegLoopLib.study.annotation import Annotation
+
+    study = job.open_study(options.study)
+    case = study.case(options.case)
+    chosen: dict[str, tuple[int, ...]] = {}
+    for plane, numbers in options.slices or ():
+        chosen[plane] = chosen.get(plane, ()) + numbers
+    classes = options.classes and tuple(_label_id(study.schema, name) for name in options.classes)
+    revision = study.add_revision(
+        case,
+        read_label_file(options.file, study.schema),
+        Annotation(chosen or None, classes),
+        origin=options.origin,
+        model_round=_corrected_round(study, case) if options.origin == "corrected" else None,
+        annotator=options.annotator,
+        seconds={_label_id(study.schema, k): v for k, v in options.seconds.items()},
+    )
+    what = "the whole volume" if not chosen else ", ".join(
+        counted(len(set(numbers)), f"{plane} slice") for plane, numbers in chosen.items()
+    )
+    job.result(
+        f"Revision {revision.number} of {case.name}: {what}, {options.origin}.",
+        case=case.name,
+        revision=revision.number,
+        sha256=revision.sha256,
+    )
+
+
+def _label_id(schema: LabelSchema, text: str) -> str:
+    """The id of the label with this id or name."""
+    for label in schema.labels:
+        if text == label.id or text.casefold() == label.name.casefold():
+            return label.id
+    raise StudyError(
+        f"There is no label '{text}'; the study has {', '.join(x.name for x in schema.labels)}."
+    )
+
+
+def _corrected_round(study: Study, case: Case) -> int | None:
+    """The newest round that segmented the case; None if the study has no such segmentation."""
+    for finished in reversed(study.rounds()):
+        if study.prediction(finished, case) is not None:
+            return finished.number
+    return None

@@ -1,0 +1,88 @@
+"""Segment images with a study's newest model, or with a model folder.
+
+An IMAGE is a file, a folder of images, a folder with a DICOM series, or the name of a case of
+the study. Segmentations are written to --out as NAME.seg.nrrd on the image's own grid; those of
+the study's cases are also kept in the study, and need no --out.
+
+  activesegloop segment kidneys new/*.nii.gz --out proposed/
+  activesegloop segment kidneys/models/round-002 ct.nrrd --out proposed/
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ActiveSegLoopLib.errors import ActiveSegLoopError
+from ActiveSegLoopLib.jobs.job import Job, part_and_parts
+from ActiveSegLoopLib.jobs.options import device, for_programs
+from ActiveSegLoopLib.jobs.wording import counted, duration
+
+SUMMARY = "segment images with a trained model"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The options of this command."""
+    parser.add_argument("model", type=Path, metavar="STUDY|MODEL")
+    parser.add_argument("images", nargs="+", metavar="IMAGE")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the segmentations")
+    device(parser)
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument(
+        "--overwrite", action="store_true", help="replace segmentations that exist in --out"
+    )
+    existing.add_argument(
+        "--skip-existing", action="store_true", help="leave out images that were segmented before"
+    )
+    parser.add_argument(
+        "--nifti", action="store_true", help="write NAME.nii.gz with the voxel values instead"
+    )
+    parser.add_argument(
+        "--series", metavar="UID", help="which series of a DICOM folder that holds several"
+    )
+    for_programs(parser)
+
+
+def run(options: Namespace, job: Job) -> None:
+    """Segment the images; one that can't be segmented doesn't keep the others back."""
+    from ActiveSegLoopLib.jobs.segmenting import Segmenter
+
+    segmenter = Segmenter(options.model, options.device, job.open_study)
+    ending = ".nii.gz" if options.nifti else ".seg.nrrd"
+    work = segmenter.tasks(options.images, options.out, ending, options.series)
+    existing = [item for item in work if item.out is not None and item.out.exists()]
+    if options.skip_existing:
+        work = [item for item in work if item not in existing]
+    elif existing and not options.overwrite:
+        raise ActiveSegLoopError(
+            f"{existing[0].out} exists already"
+            + (f", and {len(existing) - 1} more" if len(existing) > 1 else "")
+            + "; give --overwrite or --skip-existing, or another --out."
+        )
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
+    # Under torchrun the images are shared out among the processes.
+    part, parts = part_and_parts()
+    work = work[part::parts]
+    done = []
+    for index, item in enumerate(work):
+        job.should_stop.require_going_on(
+            f"Stopped after {index} of {len(work)} images; to do the others, run the same command "
+            "again with --skip-existing."
+        )
+        try:
+            answer = segmenter.segment(item)
+            for text in answer["warnings"]:
+                job.report("warning", text=f"{item.name}: {text}")
+            job.report("segmented", **answer)
+            done.append(answer)
+        except ActiveSegLoopError as error:
+            job.problem(str(error))
+        job.report("progress", stage="segmenting", step=index + 1, total=len(work))
+    seconds = sum(answer["seconds"] for answer in done)
+    if done or not job.failed:
+        job.result(
+            f"Segmented {counted(len(done), 'image')} in {duration(seconds)}."
+            + (f" They are in {options.out}." if options.out and done else ""),
+            segmented=done,
+        )

@@ -1,0 +1,136 @@
+"""Segmenting images and cases with a model that stays loaded, and keeping the results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ActiveSegLoopLib.errors import ActiveSegLoopError
+from ActiveSegLoopLib.images.reading import read_image
+from ActiveSegLoopLib.images.resampling import resample_image
+from ActiveSegLoopLib.images.segmentation import write_segmentation
+from ActiveSegLoopLib.images.volume import Volume
+from ActiveSegLoopLib.images.writing import write_volume
+from ActiveSegLoopLib.jobs.case_files import CaseFiles, find_cases
+from ActiveSegLoopLib.model.prediction import Predictor
+from ActiveSegLoopLib.study.rounds import Round
+from ActiveSegLoopLib.study.study import Case, Study
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to segment: a case of the study, or images (one per channel); and where to."""
+
+    name: str
+    case: Case | None
+    images: tuple[Path, ...]
+    out: Path | None
+    series: str | None = None
+
+
+class Segmenter:
+    """The newest model of a study, or a model folder, in memory.
+
+    `target` is the folder of either; `open_study` opens a study. Raises ActiveSegLoopError when
+    there is no model to load.
+    """
+
+    def __init__(
+        self, target: Path, device: str, open_study: Callable[[Path], Study] = Study.open
+    ) -> None:
+        self.study: Study | None = None
+        self.round: Round | None = None
+        self.folder = target
+        if not (target / "model.json").is_file():
+            self.study = open_study(target)
+            self.round = self.study.current_round()
+            if self.round is None:
+                raise ActiveSegLoopError(
+                    f"The study {target} has no model yet; train one first (activesegloop train)."
+                )
+            self.folder = self.round.folder
+        self.predictor = Predictor.load(self.folder, device)
+
+    @property
+    def channels(self) -> int:
+        """How many images make a case for this model."""
+        return self.predictor.model.plan.segmenter.network.in_channels
+
+    def tasks(
+        self, images: Sequence[str], out: Path | None, ending: str, series: str | None = None
+    ) -> list[Task]:
+        """What to segment for names of cases and paths of images, each to `out`/NAME`ending`.
+
+        An image that is a case of the study is that case. Raises ActiveSegLoopError when an image
+        doesn't exist, when two results would have one name, or when an image has nowhere to go.
+        """
+        cases = {case.name: case for case in self.study.cases()} if self.study else {}
+        tasks = []
+        for case in [cases[name] for name in images if name in cases]:
+            tasks.append(Task(case.name, case, (), out and out / f"{case.name}{ending}"))
+        paths = [Path(name) for name in images if name not in cases]
+        for path in paths:
+            if not path.exists():
+                known = f" and is no case of the study {self.study.folder}" if self.study else ""
+                raise ActiveSegLoopError(f"{path} doesn't exist{known}.")
+        by_images = {tuple(p.resolve() for p in case.channels): case for case in cases.values()}
+        for files in find_cases(paths, self.channels if self.channels > 1 else None):
+            case = by_images.get(tuple(p.resolve() for p in files.images))
+            tasks.append(_task(files, case, out, ending, series))
+        for name in (names := [task.name for task in tasks]):
+            if names.count(name) > 1:
+                raise ActiveSegLoopError(f"'{name}' is given twice, as a case and as an image.")
+        return tasks
+
+    def segment(self, task: Task) -> dict[str, Any]:
+        """Segment one case and write its result; returns what became of it.
+
+        The case's segmentation is kept in the study, under the model's round.
+        """
+        if task.case is not None:
+            volumes = self.study.volumes(task.case)
+        else:
+            volumes = _on_first_grid([read_image(path, task.series) for path in task.images])
+        prediction = self.predictor.segment(volumes)
+        answer = {
+            "name": task.name,
+            "case": None if task.case is None else task.case.name,
+            "out": task.out,
+            "seconds": round(prediction.seconds, 3),
+            "regions": len(prediction.boxes),
+            "warnings": list(prediction.warnings),
+        }
+        if task.out is not None:
+            self._write(task.out, prediction.labelmap)
+        if task.case is not None:
+            answer["prediction"] = self.study.save_prediction(
+                self.round, task.case, prediction.labelmap
+            )
+        return answer
+
+    def _write(self, out: Path, labelmap: Volume) -> None:
+        if out.name.lower().endswith(".seg.nrrd"):
+            write_segmentation(out, labelmap, self.predictor.model.schema.segments())
+        else:
+            write_volume(out, labelmap)
+
+
+def _task(
+    files: CaseFiles, case: Case | None, out: Path | None, ending: str, series: str | None
+) -> Task:
+    name = files.name if case is None else case.name
+    if out is None and case is None:
+        raise ActiveSegLoopError(
+            f"{files.images[0]} is no case of the study, so its segmentation needs a folder: give "
+            "--out."
+        )
+    return Task(name, case, files.images, out and out / f"{name}{ending}", series)
+
+
+def _on_first_grid(volumes: list[Volume]) -> list[Volume]:
+    grid = volumes[0].geometry
+    return [volumes[0]] + [
+        v if v.geometry.difference(grid) is None else resample_image(v, grid) for v in volumes[1:]
+    ]

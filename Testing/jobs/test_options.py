@@ -1,0 +1,42 @@
+"""Values of options: read as meant, or refused."""
+
+from argparse import ArgumentTypeError
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ActiveSegLoopLib.jobs.options import names, not_negative, positive, seconds, slices
+
+
+def test_slices_are_a_plane_and_numbers_and_ranges():
+    assert slices("axial:12,40") == ("axial", (12, 40))
+    assert slices("sagittal:3-6,5,0") == ("sagittal", (3, 4, 5, 6, 0))
+
+
+@given(st.lists(st.integers(0, 999), min_size=1, unique=True))
+def test_any_list_of_slices_comes_back(numbers):
+    assert slices("coronal:" + ",".join(map(str, numbers))) == ("coronal", tuple(numbers))
+
+
+@pytest.mark.parametrize("text", ["axial", "axial:", "axial:a", "oblique:1", "axial:-1", "axial:5-3"])
+def test_what_is_no_list_of_slices_is_refused(text):
+    with pytest.raises(ArgumentTypeError):
+        slices(text)
+
+
+def test_seconds_are_per_label():
+    assert seconds("artery=310,vein=42.5") == {"artery": 310.0, "vein": 42.5}
+
+
+@pytest.mark.parametrize("text", ["artery", "artery=", "artery=-1", "=3", "artery=nan"])
+def test_what_is_no_time_is_refused(text):
+    with pytest.raises(ArgumentTypeError):
+        seconds(text)
+
+
+def test_numbers_are_whole_and_in_range():
+    assert positive("7") == 7 and not_negative("0") == 0
+    for read, text in ((positive, "0"), (positive, "1.5"), (not_negative, "-1"), (names, " ,")):
+        with pytest.raises(ArgumentTypeError):
+            read(text)
