@@ -53,7 +53,7 @@ def fingerprint_case(
 
 def region_gap_mm(geometry: Geometry, annotated: Annotated) -> float:
     """How far apart parts of one region may lie: farther where only some slices are labeled."""
-    known = annotated.subsets.any(axis=1)[annotated.codes]
+    known = annotated.any()
     gap = GAP_MM
     for axis in range(3):
         others = tuple(a for a in range(3) if a != axis)

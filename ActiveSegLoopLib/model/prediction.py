@@ -9,24 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from monai.inferers import sliding_window_inference
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ActiveSegLoopLib.errors import ModelError
-from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.orientation import from_lps, to_lps
-from ActiveSegLoopLib.images.regions import Box, find_boxes
+from ActiveSegLoopLib.images.regions import Box
 from ActiveSegLoopLib.images.volume import Volume
-from ActiveSegLoopLib.model.device import choose_device, mixed_precision
+from ActiveSegLoopLib.model.device import choose_device
+from ActiveSegLoopLib.model.inference import original_grid, predict
+from ActiveSegLoopLib.model.locating import organ_boxes
 from ActiveSegLoopLib.model.model_files import Model, load_model
-from ActiveSegLoopLib.model.plan import Plan, StagePlan, smaller_patch
+from ActiveSegLoopLib.model.plan import StagePlan, smaller_patch
 from ActiveSegLoopLib.model.preparing import network_input, normalized_settings
-
-# A region up to this much larger than the patch (per axis) is segmented in one piece.
-_ONE_PIECE = 1.3
-# Class probabilities on the original grid are made in slabs of about this many bytes.
-_SLAB_BYTES = 64e6
 
 
 @dataclass(frozen=True)
@@ -112,21 +106,18 @@ class Predictor:
         self, upright: Sequence[Volume], settings: Sequence[dict], warn: Callable[[str], None]
     ) -> list[Box]:
         """Boxes in voxels around each organ instance; the whole volume if none is found."""
-        geometry = upright[0].geometry
-        whole = [Box((0, 0, 0), geometry.shape)]
-        plan = self.model.plan
+        whole = [Box((0, 0, 0), upright[0].geometry.shape)]
         if self.model.locator is None:
             return whole
-        image, coarse, _ = network_input(upright, settings, None, plan.locator.spacing)
-        probabilities = self._predict(self.model.locator, plan.locator, image, warn)
-        found = find_boxes(
-            (probabilities[1] > 0.5).cpu().numpy(), coarse.spacing, plan.margin_mm,
-            plan.minimum_mm3, plan.gap_mm,
-        )
+        plan = self.model.plan
+
+        def run_locator(image: np.ndarray) -> Tensor:
+            return self._predict(self.model.locator, plan.locator, image, warn)
+
+        found = organ_boxes(run_locator, plan, upright, settings)
         if not found:
             warn("The locator found nothing; the whole volume is segmented instead (slower).")
-            return whole
-        return [_onto(box, coarse, geometry) for box in found]
+        return found or whole
 
     def _upright(self, volumes: Sequence[Volume]) -> list[Volume]:
         expected = self.model.plan.segmenter.network.in_channels
@@ -153,66 +144,6 @@ class Predictor:
                 torch.cuda.empty_cache()
                 stage = smaller
                 warn(f"The GPU's memory was short; going on with patches of {stage.patch} voxels.")
-
-
-def predict(
-    network: nn.Module, stage: StagePlan, image: np.ndarray, device: torch.device, mirror: bool
-) -> Tensor:
-    """Class probabilities (channels, z, y, x) of an input (channels, z, y, x).
-
-    In one piece where it is little larger than the patch, else in overlapping windows blended
-    with Gaussian weights (MONAI). `mirror` also segments the image mirrored left-right and averages.
-    """
-    divisor = np.array(stage.network.divisor)
-    size = np.array(image.shape[1:])
-    fits = size <= _ONE_PIECE * np.array(stage.patch)
-    window = np.where(fits, np.ceil(size / divisor) * divisor, stage.patch).astype(int)
-    tensor = torch.from_numpy(image)[None].to(device)
-
-    def probabilities(patch: Tensor) -> Tensor:
-        with mixed_precision(device):
-            return torch.softmax(network(patch).float(), dim=1)
-
-    with torch.inference_mode():
-        both = [tensor, tensor.flip(-1)] if mirror else [tensor]
-        outputs = [
-            sliding_window_inference(
-                t, tuple(int(n) for n in window), 1, probabilities, overlap=0.5, mode="gaussian"
-            )
-            for t in both
-        ]
-        result = outputs[0] if not mirror else (outputs[0] + outputs[1].flip(-1)) / 2
-        return result[0]
-
-
-def _onto(box: Box, coarse: Geometry, geometry: Geometry) -> Box:
-    """A box of the coarse grid in voxels of the grid with the same edges, rounded outward."""
-    scale = np.array(geometry.shape) / np.array(coarse.shape)
-    lower = np.floor(np.array(box.lower) * scale).astype(int)
-    upper = np.ceil(np.array(box.upper) * scale).astype(int)
-    return Box(tuple(lower), tuple(np.minimum(upper, geometry.shape)))
-
-
-def original_grid(probabilities: Tensor, shape: tuple[int, int, int]) -> Iterator[tuple[slice, Tensor]]:
-    """Probabilities (C, z, y, x) resampled linearly to `shape` (same edges), slab by slab.
-
-    Yields the slab's slice along z and its values (C, slab, y, x): never the whole at once.
-    """
-    classes, depth = probabilities.shape[:2]
-    slab = max(1, int(_SLAB_BYTES / (4 * classes * shape[1] * shape[2])))
-    for start in range(0, shape[0], slab):
-        stop = min(shape[0], start + slab)
-        position = (torch.arange(start, stop, device=probabilities.device) + 0.5) * depth
-        position = (position / shape[0] - 0.5).clamp(0, depth - 1)
-        below = position.floor().long()
-        above = (below + 1).clamp_max(depth - 1)
-        weight = (position - below)[:, None, None]
-        part = torch.lerp(probabilities[:, below], probabilities[:, above], weight)
-        if part.shape[2:] != tuple(shape[1:]):
-            part = functional.interpolate(
-                part, shape[1:], mode="bilinear", align_corners=False
-            )
-        yield slice(start, stop), part
 
 
 def _paste(label: np.ndarray, region: Region) -> None:

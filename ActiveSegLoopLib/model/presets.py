@@ -63,7 +63,7 @@ def default(gpu: bool) -> Preset:
     return Preset(
         plan=PlanSettings(base_channels=32 if gpu else 16),
         segmenter=TrainingSettings(iterations=6000 if gpu else 2000, patience=0),
-        locator=TrainingSettings(iterations=1500 if gpu else 500),
+        locator=TrainingSettings(iterations=2000 if gpu else 1000),
         augmentation=AugmentationSettings(),
     )
 
@@ -76,7 +76,7 @@ def fast(gpu: bool) -> Preset:
         recipe,
         plan=replace(recipe.plan, base_channels=12, patch_voxels=64**3),
         segmenter=replace(recipe.segmenter, iterations=400),
-        locator=replace(recipe.locator, iterations=150),
+        locator=replace(recipe.locator, iterations=200),
     )
 
 

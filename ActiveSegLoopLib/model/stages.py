@@ -15,7 +15,7 @@ from ActiveSegLoopLib.evaluation.overlap import dice
 from ActiveSegLoopLib.model.batches import PatchBatches, PreparedCase
 from ActiveSegLoopLib.model.device import choose_device
 from ActiveSegLoopLib.model.network import UNet
-from ActiveSegLoopLib.model.plan import Plan, StagePlan, smaller_patch
+from ActiveSegLoopLib.model.plan import StagePlan, smaller_patch
 from ActiveSegLoopLib.model.prediction import predict
 from ActiveSegLoopLib.model.preparing import LabeledCase, Preparation
 from ActiveSegLoopLib.model.presets import Preset
@@ -55,8 +55,8 @@ class StageTraining:
 
     def train(
         self, training: Sequence[LabeledCase], validation: Sequence[LabeledCase]
-    ) -> tuple[nn.Module, TrainingResult, Plan]:
-        """The trained network, how it went, and the plan (with the patch that fitted)."""
+    ) -> tuple[nn.Module, TrainingResult]:
+        """The trained network and how it went; the preparation's plan gets the patch that fitted."""
         prepare = getattr(self.preparation, f"{self.name}_cases")
         cases = self._prepare(training, prepare, "training")
         held_out = self._prepare(validation, prepare, "validation")
@@ -69,9 +69,8 @@ class StageTraining:
                 break
             except torch.OutOfMemoryError:
                 stage = self._with_less_memory(stage)
-        plan = replace(self.preparation.plan, **{self.name: stage})
-        self.preparation.plan = plan
-        return network, result, plan
+        self.preparation.plan = replace(self.preparation.plan, **{self.name: stage})
+        return network, result
 
     def _prepare(self, labeled, prepare, what: str) -> list[PreparedCase]:
         cases = []

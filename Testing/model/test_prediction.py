@@ -10,7 +10,8 @@ from ActiveSegLoopLib.errors import ModelError
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.orientation import to_lps
 from ActiveSegLoopLib.images.volume import Volume
-from ActiveSegLoopLib.model.prediction import Predictor, original_grid, predict
+from ActiveSegLoopLib.model.inference import original_grid, predict
+from ActiveSegLoopLib.model.prediction import Predictor
 
 CPU = torch.device("cpu")
 UPRIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -95,7 +96,7 @@ def test_slabs_of_the_original_grid_are_the_whole_interpolated_at_once(monkeypat
     expected = torch.nn.functional.interpolate(
         values[None], (20, 18, 11), mode="trilinear", align_corners=False
     )[0]
-    monkeypatch.setattr("ActiveSegLoopLib.model.prediction._SLAB_BYTES", 4 * 3 * 18 * 11 * 6)
+    monkeypatch.setattr("ActiveSegLoopLib.model.inference._SLAB_BYTES", 4 * 3 * 18 * 11 * 6)
     slabs = list(original_grid(values, (20, 18, 11)))
     assert len(slabs) == 4
     torch.testing.assert_close(torch.cat([part for _, part in slabs], dim=1), expected)

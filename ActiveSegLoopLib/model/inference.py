@@ -1,0 +1,73 @@
+"""One network over one array: in one piece or in blended windows, and back to a finer grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from monai.inferers import sliding_window_inference
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ActiveSegLoopLib.model.device import mixed_precision
+from ActiveSegLoopLib.model.plan import StagePlan
+
+# A region up to this much larger than the patch (per axis) is segmented in one piece.
+_ONE_PIECE = 1.3
+# Class probabilities on the original grid are made in slabs of about this many bytes.
+_SLAB_BYTES = 64e6
+
+
+def predict(
+    network: nn.Module, stage: StagePlan, image: np.ndarray, device: torch.device, mirror: bool
+) -> Tensor:
+    """Class probabilities (channels, z, y, x) of an input (channels, z, y, x).
+
+    In one piece where it is little larger than the patch, else in overlapping windows blended
+    with Gaussian weights (MONAI). `mirror` also segments the image mirrored left-right and averages.
+    """
+    divisor = np.array(stage.network.divisor)
+    size = np.array(image.shape[1:])
+    fits = size <= _ONE_PIECE * np.array(stage.patch)
+    window = np.where(fits, np.ceil(size / divisor) * divisor, stage.patch).astype(int)
+    tensor = torch.from_numpy(image)[None].to(device)
+
+    def probabilities(patch: Tensor) -> Tensor:
+        with mixed_precision(device):
+            return torch.softmax(network(patch).float(), dim=1)
+
+    with torch.inference_mode():
+        both = [tensor, tensor.flip(-1)] if mirror else [tensor]
+        outputs = [
+            sliding_window_inference(
+                t, tuple(int(n) for n in window), 1, probabilities, overlap=0.5, mode="gaussian"
+            )
+            for t in both
+        ]
+        result = outputs[0] if not mirror else (outputs[0] + outputs[1].flip(-1)) / 2
+        return result[0]
+
+
+def original_grid(
+    probabilities: Tensor, shape: tuple[int, int, int]
+) -> Iterator[tuple[slice, Tensor]]:
+    """Probabilities (C, z, y, x) resampled linearly to `shape` (same edges), slab by slab.
+
+    Yields the slab's slice along z and its values (C, slab, y, x): never the whole at once.
+    """
+    classes, depth = probabilities.shape[:2]
+    slab = max(1, int(_SLAB_BYTES / (4 * classes * shape[1] * shape[2])))
+    for start in range(0, shape[0], slab):
+        stop = min(shape[0], start + slab)
+        position = (torch.arange(start, stop, device=probabilities.device) + 0.5) * depth
+        position = (position / shape[0] - 0.5).clamp(0, depth - 1)
+        below = position.floor().long()
+        above = (below + 1).clamp_max(depth - 1)
+        weight = (position - below)[:, None, None]
+        part = torch.lerp(probabilities[:, below], probabilities[:, above], weight)
+        if part.shape[2:] != tuple(shape[1:]):
+            part = functional.interpolate(
+                part, shape[1:], mode="bilinear", align_corners=False
+            )
+        yield slice(start, stop), part

@@ -1,0 +1,186 @@
+"""The work of one round: plan, prepare, train both networks, save the model, validate it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from ActiveSegLoopLib.errors import ModelError
+from ActiveSegLoopLib.evaluation.overlap import dice_per_label
+from ActiveSegLoopLib.images.volume import Volume
+from ActiveSegLoopLib.model.device import memory_gb
+from ActiveSegLoopLib.model.distribution import is_first_process, same_everywhere, wait_for_all
+from ActiveSegLoopLib.model.fingerprint import CaseFingerprint, fingerprint_case
+from ActiveSegLoopLib.model.inference import predict
+from ActiveSegLoopLib.model.locating import measured_margin
+from ActiveSegLoopLib.model.model_files import Model, save_model
+from ActiveSegLoopLib.model.plan import Plan, make_plan
+from ActiveSegLoopLib.model.prediction import Predictor
+from ActiveSegLoopLib.model.preparing import LabeledCase, Preparation, in_lps
+from ActiveSegLoopLib.model.presets import Preset
+from ActiveSegLoopLib.model.stages import StageTraining
+from ActiveSegLoopLib.model.trainer import Stopped
+from ActiveSegLoopLib.study.files import atomic_write
+from ActiveSegLoopLib.study.revisions import Revision
+from ActiveSegLoopLib.study.rounds import Round
+from ActiveSegLoopLib.study.study import Study
+
+# So many of the training cases are enough to measure the boxes' margin on.
+_MARGIN_CASES = 30
+
+
+class RoundTraining:
+    """The work of one round, from its revisions to its model's folder.
+
+    `process` is (this process's number, how many train together); `work` holds what is needed
+    to go on after a kill and can be deleted when the round is finished.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        current: Round,
+        recipe: Preset,
+        device: torch.device,
+        process: tuple[int, int],
+        report: Callable[..., None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self.study = study
+        self.round = current
+        self.recipe = recipe
+        self.device = device
+        self.process = process
+        self.report = report
+        self.should_stop = should_stop
+        self.work = current.folder / "training"
+        self.training = [self._labeled(r) for r in current.revisions]
+        self.validation = [self._labeled(r) for r in current.validation]
+
+    def run(self) -> dict:
+        """Do all of it; returns the round's metrics. Raises Stopped when asked to stop."""
+        started = time.perf_counter()
+        plan = self._plan()
+        preparation = Preparation(self.study.folder / "cache", plan)
+        locator = None
+        stages = {}
+        if plan.locator is not None:
+            locator, stages["locator"] = self._train("locator", preparation)
+            preparation.plan = self._with_measured_margin(preparation.plan, locator)
+        segmenter, stages["segmenter"] = self._train("segmenter", preparation)
+        if not is_first_process():
+            return {}
+        model = Model(self.study.schema, preparation.plan, segmenter, locator)
+        save_model(self.round.folder, model)
+        preparation.forget_unused()
+        metrics = {
+            "seconds": round(time.perf_counter() - started, 1),
+            "training_cases": len(self.training),
+            "stages": stages,
+        }
+        if self.validation:
+            metrics |= self._validate()
+        return metrics
+
+    def _plan(self) -> Plan:
+        """The plan: made once, by the first process, and the same after a kill."""
+        path = self.work / "plan.json"
+        if is_first_process() and not path.exists():
+            plan = self._new_plan()
+            with atomic_write(path) as temporary:
+                Path(temporary).write_text(json.dumps(plan.to_dict()))
+        wait_for_all()
+        plan = Plan.from_dict(json.loads(path.read_text()))
+        self.report("plan", **plan.to_dict())
+        return plan
+
+    def _new_plan(self) -> Plan:
+        fingerprints: list[CaseFingerprint] = []
+        for index, case in enumerate(self.training):
+            if self.should_stop():
+                raise Stopped("Stopped before training began.")
+            found = fingerprint_case(*in_lps(*case.load()))
+            if found is not None:
+                fingerprints.append(found)
+            self.report("progress", stage="reading", step=index + 1, total=len(self.training))
+        if not fingerprints:
+            raise ModelError(
+                "None of the labeled cases holds any label other than background; draw at least "
+                "one first."
+            )
+        return make_plan(
+            fingerprints, len(self.study.schema.labels), self.recipe.plan, memory_gb(self.device)
+        )
+
+    def _train(self, name: str, preparation: Preparation) -> tuple[nn.Module, dict]:
+        stage = StageTraining(
+            name, preparation, self.recipe, self.device, self.round.seed, self.process, self.work,
+            mirror=not self.study.schema.sides_matter, report=self.report,
+            should_stop=self.should_stop,
+        )
+        network, result = stage.train(self.training, self.validation)
+        self.device = stage.device
+        return network, asdict(result)
+
+    def _with_measured_margin(self, plan: Plan, locator: nn.Module) -> Plan:
+        margin = plan.margin_mm
+        if is_first_process():
+            mirror = not self.study.schema.sides_matter
+
+            def locate(image: np.ndarray) -> torch.Tensor:
+                return predict(locator, plan.locator, image, self.device, mirror)
+
+            unseen = bool(self.validation)
+            cases = self.validation or self.training[:_MARGIN_CASES]
+            measured = measured_margin(locate, plan, cases, unseen)
+            if measured is None:
+                self.report("warning", text="The locator found no organ in any case it was tried on.")
+            else:
+                margin = measured
+        return replace(plan, margin_mm=same_everywhere(margin, self.device))
+
+    def _labeled(self, revision: Revision) -> LabeledCase:
+        case = self.study.case(revision.case)
+
+        def load():
+            labelmap = self.study.labelmap(revision)
+            channels = Volume(self.study.schema.to_channels(labelmap.array), labelmap.geometry)
+            return self.study.volumes(case), channels, self.study.annotated(revision)
+
+        return LabeledCase(case.name, f"{case.fingerprint}-{revision.sha256}", load)
+
+    def _validate(self) -> dict:
+        """Dice per case and label on the original grid, where annotated."""
+        predictor = Predictor.load(self.round.folder, str(self.device))
+        names = {c: label.name for c, label in enumerate(self.study.schema.labels, start=1)}
+        per_case = {}
+        for index, case in enumerate(self.validation):
+            volumes, truth, annotated = case.load()
+            prediction = predictor.segment(volumes)
+            for text in prediction.warnings:
+                self.report("warning", text=f"{case.name}: {text}")
+            found = self.study.schema.to_channels(prediction.labelmap.array)
+            known = {channel: annotated.label(channel - 1) for channel in names}
+            per_case[case.name] = dice_per_label(truth.array, found, names, known)
+            self.report("progress", stage="validating", step=index + 1, total=len(self.validation))
+        values = np.array([list(d.values()) for d in per_case.values()], dtype=float)
+        per_label = {
+            name: float(np.nanmean(column)) if not np.isnan(column).all() else None
+            for name, column in zip(names.values(), values.T, strict=True)
+        }
+        defined = [v for v in per_label.values() if v is not None]
+        return {
+            "validation": {
+                case: {k: None if np.isnan(v) else v for k, v in row.items()}
+                for case, row in per_case.items()
+            },
+            "dice": per_label,
+            "mean_dice": float(np.mean(defined)) if defined else None,
+        }
