@@ -204,5 +204,5 @@ def _gap(steps: np.ndarray, along: np.ndarray) -> str:
     worst = int(np.argmax(np.abs(steps - usual)))
     where = f"{steps[worst]:.3g} mm after slice {worst + 1} instead of {usual:.3g} mm"
     if missing:
-        return f"lacks about {missing} slices ({where}): export it again."
+        return f"lacks {missing} {'slice' if missing == 1 else 'slices'} ({where}): export it again."
     return f"has unevenly spaced slices ({where}): resample it to even spacing first."

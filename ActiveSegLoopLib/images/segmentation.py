@@ -16,6 +16,7 @@ from ActiveSegLoopLib.images.itk import geometry_of, to_sitk
 from ActiveSegLoopLib.images.labels import LARGEST_VALUE, present_values, whole_labels
 from ActiveSegLoopLib.images.opening import open_image
 from ActiveSegLoopLib.images.placing import place, whole_voxel_offset
+from ActiveSegLoopLib.images.regions import Box, box_of
 from ActiveSegLoopLib.images.segment_header import StoredSegment, header_fields, parse_header
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import replacing, write_sitk
@@ -121,9 +122,21 @@ def read_segmentation(path: str | os.PathLike) -> tuple[Volume, list[Segment]]:
         # How Slicer stores that all segments are empty.
         return Volume(np.zeros(header.reference.shape, np.uint8), header.reference), segments
     labelmap = Volume(array, geometry)
-    if header.reference is not None and _lies_in(labelmap, header.reference):
+    if header.reference is not None and _was_cropped_from(header.reference, labelmap):
         labelmap = place(labelmap, header.reference)
     return labelmap, segments
+
+
+def _was_cropped_from(reference: Geometry, labelmap: Volume) -> bool:
+    """Whether the reference is another grid, whose voxels hold all labeled voxels."""
+    offset = whole_voxel_offset(labelmap.geometry, reference)
+    if offset is None or not reference.difference(labelmap.geometry):
+        return False
+    labeled = box_of(labelmap.array)
+    if labeled is None:
+        return True
+    whole = Box((0, 0, 0), reference.shape)
+    return whole.contains(Box(np.add(labeled.lower, offset), np.add(labeled.upper, offset)))
 
 
 def _merged(
@@ -166,15 +179,3 @@ def _unnamed(value: int) -> Segment:
     # Hues a golden angle apart stay distinct however many there are.
     phase = 2 * np.pi * (value * 0.618034 + np.array([0, 1 / 3, 2 / 3]))
     return Segment(name, value, name, tuple(np.round(0.5 + 0.4 * np.cos(phase), 3)))
-
-
-def _lies_in(labelmap: Volume, reference: Geometry) -> bool:
-    """Whether all labeled voxels are voxels of the reference grid."""
-    offset = whole_voxel_offset(labelmap.geometry, reference)
-    if offset is None:
-        return False
-    hits = np.argwhere(labelmap.array)
-    if not hits.size:
-        return True
-    low, high = hits.min(axis=0) + offset, hits.max(axis=0) + offset
-    return bool(np.all(low >= 0) and np.all(high < reference.shape))
