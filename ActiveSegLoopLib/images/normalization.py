@@ -55,7 +55,7 @@ def padding_value(array: np.ndarray) -> float | None:
     It fills at least half of the voxels on the six faces and is the lowest or highest value there.
     """
     faces = np.concatenate(
-        [array.take(index, axis).ravel() for axis in range(3) for index in {0, array.shape[axis] - 1}]
+        [array.take(end, axis).ravel() for axis in range(3) for end in {0, array.shape[axis] - 1}]
     )
     for value in (faces.min(), faces.max()):
         if np.count_nonzero(faces == value) >= _PADDED * faces.size:
@@ -86,7 +86,8 @@ def normalize(array: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:
     if not std > 0:
         return np.zeros(array.shape, np.float32)
     # In the image's own precision first: float32 can't tell 16777216 from 16777217.
-    wide = np.float64 if array.dtype.itemsize > 4 or array.dtype in (np.int32, np.uint32) else np.float32
+    exact = array.dtype.itemsize < 4 or array.dtype == np.float32
+    wide = np.float32 if exact else np.float64
     scaled = np.clip(array, low, high, dtype=wide, casting="unsafe")
     scaled -= wide(mean)
     scaled *= wide(1 / std)
@@ -102,10 +103,14 @@ def case_settings(array: np.ndarray) -> dict[str, Any]:
     values = array.ravel() if padding is None else array[array != padding]
     if values.size == 0:
         return {"kind": "fixed", "low": 0.0, "high": 0.0, "mean": 0.0, "std": 0.0}
-    sample = values[:: -(-values.size // _SAMPLE)].astype(np.float64)
+    sample = _evenly(values)
     low, _, high = (float(value) for value in np.percentile(sample, PERCENTILES))
     sample = np.clip(sample, low, high)
-    return {
-        "kind": "fixed", "low": low, "high": high,
-        "mean": float(sample.mean()), "std": float(sample.std()),
-    }
+    mean, std = float(sample.mean()), float(sample.std())
+    return {"kind": "fixed", "low": low, "high": high, "mean": mean, "std": std}
+
+
+def _evenly(values: np.ndarray) -> np.ndarray:
+    """At most about _SAMPLE of the values, as float64; an odd step visits every column."""
+    step = -(-values.size // _SAMPLE)
+    return values[:: step if step == 1 else step | 1].astype(np.float64)
