@@ -15,7 +15,8 @@ LINES = re.findall(r"^activesegloop (.+)$", README, re.M)
 
 
 def test_the_table_lists_the_commands_that_exist():
-    assert re.findall(r"^\| `(\w+)", README, re.M) == list(COMMANDS)
+    listed = re.findall(r"^\| `(\w+)", README, re.M)
+    assert sorted(listed) == sorted(COMMANDS)
 
 
 def test_there_are_command_lines_to_check():
