@@ -62,7 +62,9 @@ def default(gpu: bool) -> Preset:
     """The best known recipe; wider and longer where there is a GPU."""
     return Preset(
         plan=PlanSettings(base_channels=32 if gpu else 16),
-        segmenter=TrainingSettings(iterations=6000 if gpu else 2000, patience=0),
+        segmenter=TrainingSettings(
+            iterations=5000 if gpu else 1500, batch_voxels=1_600_000 if gpu else 400_000
+        ),
         locator=TrainingSettings(iterations=2000 if gpu else 1000),
         augmentation=AugmentationSettings(),
     )

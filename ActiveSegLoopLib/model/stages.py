@@ -94,7 +94,8 @@ class StageTraining:
         part, parts = self.process
         plan = self.preparation.plan
         batches = PatchBatches(
-            cases, stage.patch, stage.spacing, settings.batch_size, self.seed, augmentation,
+            cases, stage.patch, stage.spacing, settings.batch_for(stage.patch), self.seed,
+            augmentation,
             self.recipe.foreground, plan.margin_mm if plan.locator is not None else 0.0,
             part, parts,
         )
