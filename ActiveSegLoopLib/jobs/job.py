@@ -91,9 +91,9 @@ def run_job(name: str, run: Callable[[Namespace, Job], None], options: Namespace
         job = Job(JobLog(name, arguments), should_stop, json, machine)
         stack.callback(job.close)
         status = _guarded(run, options, job)
-        job.log.close(status)
         if json == "events":
             job.report("end", status=status)
+        job.log.close(status)
     return status
 
 

@@ -1,0 +1,110 @@
+"""Adding images and labels: found, recognized, never twice."""
+
+import numpy as np
+import pytest
+from Testing.jobs.conftest import LIVER, SHAPE, SPLEEN, balls
+from Testing.jobs.running import call, content
+
+from ActiveSegLoopLib.images.segmentation import Segment, write_segmentation
+from ActiveSegLoopLib.images.writing import write_volume
+from ActiveSegLoopLib.study import Study
+
+
+def test_adding_again_adds_only_what_is_new(study, data, capsys):
+    before = content(study / "labels")
+    assert call("add", study, data.image(0), data.image(1), "--labels", data.labels) == 0
+    assert "Added 0 pool cases, 0 with labels; 2 were in the study already." in capsys.readouterr().out
+    assert content(study / "labels") == before
+    assert call("add", study, data.images, "--labels", data.labels) == 0
+    assert "Added 2 pool cases, 3 with labels; 4 were" in capsys.readouterr().out, (
+        "p3 and p4 are new, p2 is labeled now, p5 keeps its role"
+    )
+    assert Study.open(study).case("p5").role == "test"
+
+
+def test_a_bad_image_does_not_keep_the_good_ones_out(study, data, tmp_path, capsys):
+    (tmp_path / "broken.nii.gz").write_bytes(data.image(3).read_bytes()[:2000])
+    assert call("add", study, data.image(3), tmp_path / "broken.nii.gz", data.image(4)) == 1
+    captured = capsys.readouterr()
+    assert "Added 2 pool cases" in captured.out and captured.err.count("\n") == 1
+    names = [case.name for case in Study.open(study).cases()]
+    assert {"p3", "p4"} <= set(names) and "broken" not in names
+
+
+def test_the_patient_in_the_name_keeps_images_in_one_role(study, tmp_path, capsys):
+    for number, name in enumerate(["anna_left", "anna_right", "bert_left"]):
+        write_volume(tmp_path / f"{name}.nii.gz", balls(10 + number)[0])
+    regex = ("--group-regex", "^[a-z]+")
+    assert call("add", study, tmp_path / "anna_left.nii.gz", "--role", "test", *regex) == 0
+    assert call("add", study, tmp_path / "anna_right.nii.gz", *regex) == 1
+    assert "one role" in capsys.readouterr().err
+    assert call("add", study, tmp_path / "bert_left.nii.gz", *regex) == 0
+    groups = {case.name: case.group for case in Study.open(study).cases()}
+    assert groups["anna_left"] == "anna" and groups["bert_left"] == "bert"
+
+
+def test_channels_make_one_case(study, tmp_path):
+    for number in range(2):
+        for channel in range(2):
+            write_volume(tmp_path / f"q{number}_{channel:04d}.nii.gz", balls(20 + 2 * number + channel)[0])
+    assert call("add", study, tmp_path, "--channels", 2) == 0
+    opened = Study.open(study)
+    assert [p.name for p in opened.case("q1").channels] == ["q1_0000.nii.gz", "q1_0001.nii.gz"]
+    assert len(opened.volumes(opened.case("q0"))) == 2
+
+
+def test_a_dicom_folder_is_one_image(study, shared_data):
+    assert call("add", study, shared_data / "dicom" / "ct_head") == 0
+    assert Study.open(study).case("ct_head").geometry.shape[0] == 93
+
+
+@pytest.mark.parametrize("by", ["id", "name"])
+def test_segments_are_recognized_by_id_or_name_whatever_their_values(study, tmp_path, by):
+    _, truth = balls(2)
+    swapped = truth.with_array(np.select([truth.array == LIVER, truth.array == SPLEEN], [2, 1], 0))
+    segments = [
+        Segment("spleen" if by == "id" else "Segment_1", 1, "Milz" if by == "id" else "Spleen", (1, 0, 0)),
+        Segment("liver" if by == "id" else "Segment_2", 2, "Leber" if by == "id" else "Liver", (0, 1, 0)),
+    ]
+    write_segmentation(tmp_path / "drawn.seg.nrrd", swapped, segments)
+    assert call("label", study, "p2", tmp_path / "drawn.seg.nrrd") == 0
+    opened = Study.open(study)
+    stored = opened.labelmap(opened.latest(opened.case("p2")))
+    assert np.array_equal(stored.array, truth.array)
+
+
+def test_a_segment_that_the_study_does_not_know_is_refused_if_it_is_drawn(study, tmp_path, capsys):
+    _, truth = balls(2)
+    segments = [
+        Segment("liver", LIVER, "liver", (1, 0, 0)),
+        Segment("spleen", SPLEEN, "spleen", (0, 1, 0)),
+        Segment("Segment_3", 9, "bone", (0, 0, 1)),
+    ]
+    write_segmentation(tmp_path / "empty.seg.nrrd", truth, segments)
+    assert call("label", study, "p2", tmp_path / "empty.seg.nrrd") == 0
+    truth.array[0, 0, 0] = 9
+    write_segmentation(tmp_path / "drawn.seg.nrrd", truth, segments)
+    assert call("label", study, "p2", tmp_path / "drawn.seg.nrrd") == 1
+    assert "segment 'bone', which the study doesn't know" in capsys.readouterr().err
+
+
+def test_slices_and_classes_say_what_was_labeled(study, data):
+    assert call(
+        "label", study, "p2", data.label(2), "--slices", "axial:8-11", "--slices", "sagittal:5",
+        "--classes", "Liver",
+    ) == 0
+    opened = Study.open(study)
+    annotated = opened.annotated(opened.latest(opened.case("p2")))
+    expected = np.zeros(SHAPE, bool)
+    expected[8:12] = True
+    expected[:, :, 5] = True
+    assert np.array_equal(annotated.label(0), expected)
+    assert not annotated.label(1).any()
+
+
+def test_the_labels_of_a_decathlon_data_set_make_a_study(tmp_path, capsys):
+    path = tmp_path / "dataset.json"
+    path.write_text('{"labels": {"0": "background", "1": "anterior", "2": "posterior"}}')
+    assert call("init", tmp_path / "study", "--from", path, "--sides-alike") == 0
+    schema = Study.open(tmp_path / "study").schema
+    assert schema.names == {1: "anterior", 2: "posterior"} and not schema.sides_matter

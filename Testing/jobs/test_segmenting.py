@@ -1,0 +1,75 @@
+"""Segmenting many images: none is overwritten, a bad one doesn't keep the others back."""
+
+import shutil
+
+import numpy as np
+import pytest
+from Testing.jobs.running import call, content
+
+from ActiveSegLoopLib.images.reading import read_labelmap
+from ActiveSegLoopLib.images.writing import write_volume
+from ActiveSegLoopLib.study import Study
+
+
+@pytest.fixture
+def model(trained):
+    """The folder of a model."""
+    return trained / "models" / "round-001"
+
+
+CPU = ("--device", "cpu")
+
+
+def test_a_bad_image_is_reported_and_the_others_are_segmented(model, data, tmp_path, capsys):
+    bad = tmp_path / "bad.nii.gz"
+    bad.write_bytes(data.image(3).read_bytes()[:2000])
+    out = tmp_path / "out"
+    assert call("segment", model, data.image(3), bad, data.image(4), "--out", out, *CPU) == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1 and str(bad) in captured.err
+    assert "Segmented 2 images" in captured.out
+    assert sorted(path.name for path in out.iterdir()) == ["p3.seg.nrrd", "p4.seg.nrrd"]
+
+
+def test_existing_segmentations_are_skipped_or_replaced_only_on_demand(model, data, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "p3.seg.nrrd").write_text("corrected by hand")
+    both = ("segment", model, data.image(3), data.image(4), "--out", out, *CPU)
+    assert call(*both) == 1
+    assert content(out) == {"p3.seg.nrrd": b"corrected by hand"}
+    assert call(*both, "--skip-existing") == 0
+    assert sorted(content(out)) == ["p3.seg.nrrd", "p4.seg.nrrd"]
+    assert (out / "p3.seg.nrrd").read_text() == "corrected by hand"
+    assert call(*both, "--overwrite") == 0
+    assert read_labelmap(out / "p3.seg.nrrd").array.shape == (20, 24, 24)
+
+
+def test_nifti_holds_the_same_values(model, data, tmp_path):
+    for extra in ((), ("--nifti",)):
+        assert call("segment", model, data.image(3), "--out", tmp_path, *CPU, *extra) == 0
+    nrrd, nifti = read_labelmap(tmp_path / "p3.seg.nrrd"), read_labelmap(tmp_path / "p3.nii.gz")
+    assert np.array_equal(nrrd.array, nifti.array)
+    assert nrrd.geometry.difference(nifti.geometry) is None
+
+
+def test_cases_of_the_study_need_no_folder_by_name_or_by_image(trained, data, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(trained, study)
+    assert call("segment", study, "p0", data.image(2), *CPU) == 0
+    opened = Study.open(study)
+    kept = [opened.prediction(opened.current_round(), case) for case in opened.cases()]
+    assert [path is not None for path in kept] == [True, False, True]
+
+
+def test_a_moved_image_is_not_silently_replaced_by_another(trained, data, tmp_path, capsys):
+    images = tmp_path / "images"
+    images.mkdir()
+    study = tmp_path / "study"
+    shutil.copytree(trained, study)
+    moved = images / "q.nii.gz"
+    shutil.copy(data.image(4), moved)
+    assert call("add", study, moved) == 0
+    write_volume(moved, read_labelmap(data.label(4)))
+    assert call("segment", study, "q", *CPU) == 1
+    assert "changed" in capsys.readouterr().err

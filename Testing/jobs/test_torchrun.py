@@ -1,0 +1,42 @@
+"""Training in two processes is training with the doubled batch."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from Testing.jobs.running import call, environment, events_of
+from Testing.jobs.training_driver import preset_with_batch
+
+from ActiveSegLoopLib.model.presets import PRESETS
+
+DRIVER = Path(__file__).with_name("training_driver.py")
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+def losses(study: Path) -> list[list[float]]:
+    """The loss curves of both networks of the newest round."""
+    metrics = json.loads((study / "models" / "round-002" / "metrics.json").read_text())
+    return [metrics["stages"][stage]["losses"] for stage in ("locator", "segmenter")]
+
+
+def test_two_processes_lose_like_one_with_the_doubled_batch(trained, tmp_path, monkeypatch):
+    arguments = ["--preset", "test", "--device", "cpu", "--iterations", "6", "--events", "json"]
+    for name in ("one", "two"):
+        shutil.copytree(trained, tmp_path / name, ignore=shutil.ignore_patterns("cache"))
+    ran = subprocess.run(
+        [*TORCHRUN, DRIVER, "2", "train", tmp_path / "two", *arguments],
+        env=environment(), capture_output=True, text=True, timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    events = events_of(ran.stdout)
+    assert [e["event"] for e in events].count("result") == 1, "Only the first process speaks."
+
+    monkeypatch.setitem(PRESETS, "test", lambda gpu: preset_with_batch(4))
+    assert call("train", tmp_path / "one", *arguments) == 0
+    for one, two in zip(losses(tmp_path / "one"), losses(tmp_path / "two"), strict=True):
+        assert len(one) == 6
+        assert two == pytest.approx(one, rel=2e-3)
+        assert one[0] != pytest.approx(one[1], rel=2e-3), "The tolerance tells steps apart."
