@@ -20,12 +20,12 @@ _SLAB_BYTES = 64e6
 
 
 def predict(
-    network: nn.Module, stage: StagePlan, image: np.ndarray, device: torch.device, mirror: bool
+    network: nn.Module, stage: StagePlan, image: np.ndarray, device: torch.device
 ) -> Tensor:
     """Class probabilities (channels, z, y, x) of an input (channels, z, y, x).
 
     In one piece where it is little larger than the patch, else in overlapping windows blended
-    with Gaussian weights (MONAI). `mirror` also segments the image mirrored left-right and averages.
+    with Gaussian weights (MONAI).
     """
     divisor = np.array(stage.network.divisor)
     size = np.array(image.shape[1:])
@@ -38,15 +38,9 @@ def predict(
             return torch.softmax(network(patch).float(), dim=1)
 
     with torch.inference_mode():
-        both = [tensor, tensor.flip(-1)] if mirror else [tensor]
-        outputs = [
-            sliding_window_inference(
-                t, tuple(int(n) for n in window), 1, probabilities, overlap=0.5, mode="gaussian"
-            )
-            for t in both
-        ]
-        result = outputs[0] if not mirror else (outputs[0] + outputs[1].flip(-1)) / 2
-        return result[0]
+        return sliding_window_inference(
+            tensor, tuple(int(n) for n in window), 1, probabilities, overlap=0.5, mode="gaussian"
+        )[0]
 
 
 def original_grid(

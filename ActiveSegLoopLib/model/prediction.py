@@ -55,10 +55,9 @@ class Predictor:
         prediction = predictor.segment([read_image("ct.nii.gz")])
     """
 
-    def __init__(self, model: Model, device: torch.device, mirror: bool = False) -> None:
+    def __init__(self, model: Model, device: torch.device) -> None:
         self.model = model
         self.device = device
-        self.mirror = mirror
         for network in (model.segmenter, model.locator):
             if network is not None:
                 network.to(device).eval()
@@ -67,7 +66,7 @@ class Predictor:
     def load(cls, folder: Path | str, device: str = "auto") -> Predictor:
         """The model of a round's folder, on `device` (auto, cpu or cuda)."""
         model = load_model(Path(folder))
-        return cls(model, choose_device(device), mirror=not model.schema.sides_matter)
+        return cls(model, choose_device(device))
 
     def segment(self, volumes: Sequence[Volume]) -> Prediction:
         """Segment one case, given its channels in the order of training.
@@ -134,7 +133,7 @@ class Predictor:
         """Class probabilities (channels, z, y, x); smaller pieces if the GPU's memory is short."""
         while True:
             try:
-                return predict(network, stage, image, self.device, self.mirror)
+                return predict(network, stage, image, self.device)
             except torch.OutOfMemoryError:
                 smaller = smaller_patch(stage)
                 if smaller is None:

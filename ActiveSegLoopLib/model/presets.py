@@ -76,9 +76,11 @@ def fast(gpu: bool) -> Preset:
     recipe = default(gpu)
     return replace(
         recipe,
-        plan=replace(recipe.plan, base_channels=12, patch_voxels=64**3),
-        segmenter=replace(recipe.segmenter, iterations=400),
-        locator=replace(recipe.locator, iterations=200),
+        plan=replace(
+            recipe.plan, base_channels=12, patch_voxels=110_000, locator_voxels=80_000
+        ),
+        segmenter=replace(recipe.segmenter, iterations=300, batch_voxels=220_000),
+        locator=replace(recipe.locator, iterations=200, batch_voxels=160_000),
     )
 
 

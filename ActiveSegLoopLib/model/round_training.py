@@ -132,10 +132,8 @@ class RoundTraining:
     def _with_measured_margin(self, plan: Plan, locator: nn.Module) -> Plan:
         margin = plan.margin_mm
         if is_first_process():
-            mirror = not self.study.schema.sides_matter
-
             def locate(image: np.ndarray) -> torch.Tensor:
-                return predict(locator, plan.locator, image, self.device, mirror)
+                return predict(locator, plan.locator, image, self.device)
 
             unseen = bool(self.validation)
             cases = self.validation or self.training[:_MARGIN_CASES]

@@ -113,7 +113,7 @@ class StageTraining:
         values = []
         for case in cases:
             image = np.array(case.image, dtype=np.float32)
-            found = predict(network, stage, image, self.device, self.mirror).argmax(0)
+            found = predict(network, stage, image, self.device).argmax(0)
             found = found.cpu().numpy()
             for label in range(case.subsets.shape[1]):
                 mask = case.subsets[:, label][case.codes]

@@ -75,20 +75,12 @@ def test_specks_that_the_locator_finds_are_no_regions(thresholds):
 def test_a_region_larger_than_the_patch_is_segmented_in_blended_windows(thresholds):
     stage = thresholds.plan.segmenter
     image = np.random.default_rng(0).uniform(-5, 5, (1, 40, 20, 18)).astype(np.float32)
-    probabilities = predict(thresholds.segmenter, stage, image, CPU, mirror=False)
+    probabilities = predict(thresholds.segmenter, stage, image, CPU)
     assert len(thresholds.segmenter.shapes) > 1
     assert all(np.prod(shape) < 40 * 20 * 18 for shape in thresholds.segmenter.shapes)
     expected = np.digitize(image[0], (1.0, 3.0))
     np.testing.assert_array_equal(probabilities.argmax(0).numpy(), expected)
     torch.testing.assert_close(probabilities.sum(0), torch.ones(40, 20, 18))
-
-
-def test_mirroring_averages_both_sides(trained):
-    stage = trained.plan.segmenter
-    image = np.random.default_rng(0).standard_normal((1, 16, 16, 16)).astype(np.float32)
-    one = predict(trained.segmenter.eval(), stage, image, CPU, mirror=True)
-    other = predict(trained.segmenter, stage, image[..., ::-1].copy(), CPU, mirror=True)
-    torch.testing.assert_close(one, other.flip(-1), atol=1e-3, rtol=0)
 
 
 def test_slabs_of_the_original_grid_are_the_whole_interpolated_at_once(monkeypatch):
