@@ -13,13 +13,13 @@ from typing import NoReturn
 
 from ActiveSegLoopLib import __version__
 from ActiveSegLoopLib.jobs.commands import (
-    add, check, export, init, label, segment, serve, status, train,
+    add, check, demo, export, init, label, segment, serve, status, train,
 )
 from ActiveSegLoopLib.jobs.job import USAGE, run_job
 
 # Each has SUMMARY, add_arguments(parser) and run(options, job).
 COMMANDS = {
-    "init": init, "add": add, "label": label, "train": train, "segment": segment,
+    "demo": demo, "init": init, "add": add, "label": label, "train": train, "segment": segment,
     "status": status, "export": export, "check": check, "serve": serve,
 }
 
