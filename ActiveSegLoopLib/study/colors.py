@@ -21,15 +21,22 @@ _PALETTE: tuple[Color, ...] = (
 _GOLDEN = 0.618033988749895  # steps of the golden ratio around the circle of hues never meet
 
 
-def distinct_color(used: Collection[Color]) -> Color:
-    """The first default color (r, g, b from 0 to 1) that none of the used ones is close to."""
+def distinct_colors(count: int, used: Collection[Color] = ()) -> list[Color]:
+    """So many default colors (r, g, b from 0 to 1), none close to another or to a used one."""
     # The more colors there are, the closer together they have to lie.
-    least = 0.15 if len(used) < 20 else 0.03 if len(used) < 100 else 0.005
-    return next(
-        color
-        for color in _candidates()
-        if all(max(abs(a - b) for a, b in zip(color, other)) > least for other in used)
-    )
+    total = count + len(used)
+    least = 0.15 if total < 20 else 0.03 if total < 100 else 0.005
+    found: list[Color] = []
+    candidates = _candidates()
+    while len(found) < count:
+        color = next(candidates)
+        if all(_distance(color, other) > least for other in (*used, *found)):
+            found.append(color)
+    return found
+
+
+def _distance(one: Color, other: Color) -> float:
+    return max(abs(a - b) for a, b in zip(one, other))
 
 
 def _candidates() -> Iterator[Color]:

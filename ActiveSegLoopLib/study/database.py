@@ -18,6 +18,9 @@ APPLICATION_ID = 0x41534C70
 # Longest wait for another process that is writing. A write takes milliseconds, but a study on a
 # network drive that is being backed up may stall for long, and giving up would lose a label map.
 BUSY_SECONDS = 60.0
+# EXTRA also flushes the folder after the journal is removed: without that, a power failure just
+# after a commit could bring the journal, and the old state, back.
+SYNCHRONOUS = "EXTRA"
 
 
 class Database:
@@ -52,6 +55,16 @@ class Database:
         with self._transaction("BEGIN IMMEDIATE") as connection:
             yield connection
 
+    def is_filled(self) -> bool:
+        """Whether there is a study; a file whose creation was interrupted holds none.
+
+        Raises StudyError when the file is something else.
+        """
+        if not self.path.exists():
+            return False
+        with self._connection() as connection:
+            return not self._is_blank(connection) and self._version(connection) > 0
+
     def create(self, fill: Callable[[sqlite3.Connection], None]) -> bool:
         """Make the tables in a new file and fill them; False when the file holds any already.
 
@@ -63,7 +76,7 @@ class Database:
             # a copy of the folder may miss. Persistent, like the page size.
             connection.execute("PRAGMA journal_mode = DELETE")
             connection.execute("BEGIN EXCLUSIVE")
-            if not self.is_blank(connection):
+            if not self._is_blank(connection):
                 return False
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             self._apply(connection, 0)
@@ -87,13 +100,12 @@ class Database:
             connection.execute("COMMIT")
 
     @staticmethod
-    def is_blank(connection: sqlite3.Connection) -> bool:
-        """Whether the file is new, or its creation was interrupted."""
+    def _is_blank(connection: sqlite3.Connection) -> bool:
         return connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
 
     def _version(self, connection: sqlite3.Connection) -> int:
         if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-            if self.is_blank(connection):
+            if self._is_blank(connection):
                 raise StudyError(
                     f"The creation of the study {self.path.parent} was interrupted: create it "
                     "again."
@@ -145,9 +157,7 @@ class Database:
             )
             connection.row_factory = sqlite3.Row
             try:
-                # EXTRA also flushes the folder after the journal is removed: without that, a power
-                # failure just after a commit could bring the journal, and the old state, back.
-                connection.execute("PRAGMA synchronous = EXTRA")
+                connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
                 yield connection
             finally:
                 connection.close()

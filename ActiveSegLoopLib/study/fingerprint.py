@@ -106,13 +106,13 @@ def _named(path: Path, pattern: str, inline: str | None) -> list[Path]:
 
 
 def _names(path: Path, text: str, following: list[str]) -> list[str]:
-    """One name; "LIST" and names on the lines after it; or a pattern, first, last and step."""
+    """One name; "LIST" and names on the lines below; or a pattern, first, last, step and more."""
     words = text.split()
     if words[:1] == ["LIST"]:
         return [name.strip() for name in following if name.strip()]
-    if "%" in text and len(words) in (3, 4):
+    if "%" in text and len(words) > 3:
         try:
-            first, last, step = (int(word) for word in [*words[1:], "1"][:3])
+            first, last, step = map(int, words[1:4])
             return [words[0] % number for number in range(first, last + 1, step)]
         except (ValueError, TypeError) as error:
             raise StudyError(

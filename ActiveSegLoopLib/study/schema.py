@@ -13,7 +13,7 @@ import numpy as np
 
 from ActiveSegLoopLib.errors import StudyError
 from ActiveSegLoopLib.images.segmentation import Segment
-from ActiveSegLoopLib.study.colors import Color, distinct_color
+from ActiveSegLoopLib.study.colors import Color, distinct_colors
 from ActiveSegLoopLib.study.dataset_json import read_dataset_labels
 
 LARGEST_VALUE = 255
@@ -248,13 +248,10 @@ def _check_terminology(entry: str, id: str) -> None:
 
 def _colored(labels: tuple[Label, ...]) -> tuple[Label, ...]:
     used = [label.color for label in labels if label.color is not None]
-    result = []
-    for label in labels:
-        if label.color is None:
-            label = replace(label, color=distinct_color(used))
-            used.append(label.color)
-        result.append(label)
-    return tuple(result)
+    new = iter(distinct_colors(len(labels) - len(used), used))
+    return tuple(
+        label if label.color is not None else replace(label, color=next(new)) for label in labels
+    )
 
 
 def _labels_of(pairs: Iterable[tuple[int, str]]) -> tuple[Label, ...]:

@@ -45,13 +45,15 @@ class Study:
         folder = Path(os.path.realpath(folder))
         if folder.exists() and not folder.is_dir():
             raise StudyError(f"{folder} is a file: choose a folder for the study.")
-        found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
-        others = found - {NAME, f"{NAME}-journal", *_NOTHING}
-        if others and NAME not in found:
-            raise StudyError(
-                f"{folder} isn't empty (it holds {sorted(others)[0]}): choose a new or empty "
-                "folder for the study."
-            )
+        database = Database(folder)
+        if not database.is_filled():
+            found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+            others = sorted(found - {NAME, f"{NAME}-journal", *_NOTHING})
+            if others:
+                raise StudyError(
+                    f"{folder} isn't empty (it holds {others[0]}): choose a new or empty folder "
+                    "for the study."
+                )
         make_folder(folder)
 
         def fill(connection) -> None:
@@ -61,7 +63,7 @@ class Study:
             )
             save_labels(connection, schema)
 
-        if not Database(folder).create(fill):
+        if not database.create(fill):
             raise StudyError(f"{folder} is a study already: open it, or choose another folder.")
         return cls(folder)
 

@@ -1,0 +1,153 @@
+"""Cases: names, roles, groups and channels."""
+
+import numpy as np
+import pytest
+
+from ActiveSegLoopLib.errors import ImageError, StudyError
+from ActiveSegLoopLib.images.geometry import Geometry
+from ActiveSegLoopLib.images.reading import read_image
+from ActiveSegLoopLib.images.volume import Volume
+from ActiveSegLoopLib.images.writing import write_volume
+from ActiveSegLoopLib.study import LabelSchema, Study
+from Testing.study.samples import GRID
+
+
+def test_a_case_refers_to_its_image_and_knows_its_grid(study, make_image):
+    image = make_image("CT of P1_0000.nii.gz")
+    case = study.add_case([image], role="validation", group="P1")
+    assert (case.name, case.role, case.group) == ("CT-of-P1", "validation", "P1")
+    assert case.channels == (image,)
+    assert case.geometry.difference(GRID) is None
+    assert study.case("CT-of-P1") == case == Study.open(study.folder).cases()[0]
+    (volume,) = study.volumes(case)
+    assert np.array_equal(volume.array, read_image(image).array)
+    assert not any(path.name.startswith("CT") for path in study.folder.rglob("*"))
+
+
+def test_cases_are_listed_in_order_and_by_role(study, make_image):
+    for name, role in (("c", "pool"), ("a", "test"), ("b", "pool")):
+        study.add_case([make_image(f"{name}.nrrd")], role=role)
+    assert [case.name for case in study.cases()] == ["c", "a", "b"]
+    assert [case.name for case in study.cases("pool")] == ["c", "b"]
+    assert study.cases("validation") == []
+    with pytest.raises(StudyError, match="'training' isn't a role"):
+        study.cases("training")
+
+
+def test_images_of_the_same_name_get_cases_of_different_names(study, make_image):
+    names = [study.add_case([make_image(f"p{i}/CT.nii")]).name for i in range(3)]
+    assert names == ["CT", "CT-2", "CT-3"]
+    with pytest.raises(StudyError, match="has a case 'ct' already"):
+        study.add_case([make_image("other.nii")], name="ct")
+
+
+def test_an_image_is_added_once_whatever_it_is_called(study, case, make_image):
+    copy = case.channels[0].with_name("copy.nii.gz")
+    copy.write_bytes(case.channels[0].read_bytes())
+    for path in (case.channels[0], copy):
+        with pytest.raises(StudyError, match="is in the study already, as case 'scan'"):
+            study.add_case([path], role="test")
+    with pytest.raises(StudyError, match="is given twice"):
+        study.add_case([make_image("x.nii.gz")] * 2)
+    assert study.cases() == [case]
+
+
+def test_a_group_never_spans_roles(study, make_image):
+    study.add_case([make_image("a.nii")], group="P1")
+    study.add_case([make_image("b.nii")], group="P1")
+    study.add_case([make_image("c.nii")], role="test")
+    with pytest.raises(StudyError, match="group 'P1' has the role pool .case 'a'."):
+        study.add_case([make_image("d.nii")], group=" P1 ", role="test")
+    with pytest.raises(StudyError, match="group 'c' has the role test"):
+        study.add_case([make_image("e.nii")], group="c", role="pool")
+    assert [case.group for case in study.cases()] == ["P1", "P1", "c"]
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"role": "train"}, "'train' isn't a role"),
+        ({"name": "a/b"}, "can't be a case's name"),
+        ({"group": " "}, "can't be a group"),
+        ({"group": "a\nb"}, "can't be a group"),
+        ({"series": []}, "need 1 series"),
+    ],
+)
+def test_a_case_that_cant_be_is_refused_and_nothing_changes(study, make_image, options, words):
+    before = study.database.path.read_bytes()
+    with pytest.raises(StudyError, match=words):
+        study.add_case([make_image()], **options)
+    assert study.database.path.read_bytes() == before
+
+
+def test_images_that_cant_be_read_are_refused_by_name(study, tmp_path, make_image):
+    broken = tmp_path / "broken.nii.gz"
+    broken.write_bytes(make_image().read_bytes()[:200])
+    with pytest.raises(StudyError, match="absent.nii can't be read"):
+        study.add_case([tmp_path / "absent.nii"])
+    with pytest.raises(ImageError, match="broken.nii.gz"):
+        study.add_case([broken])
+    with pytest.raises(StudyError, match="at least one image"):
+        study.add_case([])
+    assert study.cases() == []
+
+
+def test_a_case_that_the_study_lacks_is_named(study):
+    with pytest.raises(StudyError, match="no case 'x'"):
+        study.case("x")
+
+
+def test_channels_are_brought_onto_the_grid_of_the_first(study, tmp_path, make_image):
+    fine = Geometry((10, 20, 24), (1, 1, 1))
+    coarse = Geometry((6, 12, 14), (2, 2, 2), (-1, -1, -1))
+    z, y, x = np.meshgrid(*(np.arange(n) for n in coarse.shape), indexing="ij")
+    ramp = (coarse.index_to_world(np.stack([z, y, x], -1)) @ [1, 10, 100]).astype(np.float32)
+    write_volume(tmp_path / "t2.nrrd", Volume(ramp, coarse))
+    first = make_image("t1.nrrd", fine)
+    third = make_image("flair.nrrd", fine)
+    case = study.add_case([first, tmp_path / "t2.nrrd", third])
+    volumes = study.volumes(case)
+    assert case.name == "t1" and len(case.channels) == 3
+    assert all(volume.geometry == volumes[0].geometry for volume in volumes)
+    assert volumes[0].geometry.difference(fine) is None
+    inside = (slice(2, -2),) * 3
+    z, y, x = np.meshgrid(*(np.arange(n) for n in fine.shape), indexing="ij")
+    expected = fine.index_to_world(np.stack([z, y, x], -1)) @ [1, 10, 100]
+    assert np.allclose(volumes[1].array[inside], expected[inside], atol=0.5)
+    assert np.array_equal(volumes[2].array, read_image(third).array)
+
+
+def test_channels_that_show_different_places_are_refused(study, make_image):
+    away = Geometry((5, 5, 5), (1, 1, 1), (900, 0, 0))
+    with pytest.raises(StudyError, match="far.nii shows another place than .*near.nii"):
+        study.add_case([make_image("near.nii"), make_image("far.nii", away)])
+
+
+def test_a_study_is_made_only_in_a_new_or_empty_folder(tmp_path):
+    schema = LabelSchema.parse("1=a")
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "thesis.txt").write_text("x")
+    with pytest.raises(StudyError, match="isn't empty .it holds thesis.txt."):
+        Study.create(full, schema)
+    assert [path.name for path in full.iterdir()] == ["thesis.txt"]
+    with pytest.raises(StudyError, match="thesis.txt is a file"):
+        Study.create(full / "thesis.txt", schema)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / ".DS_Store").write_text("x")
+    study = Study.create(empty, schema)
+    study.rename_label("a", "b")
+    with pytest.raises(StudyError, match="is a study already"):
+        Study.create(empty, schema)
+    assert Study.open(empty).schema.names == {1: "b"}
+
+
+def test_a_creation_that_was_interrupted_is_done_again(tmp_path):
+    folder = tmp_path / "study"
+    folder.mkdir()
+    (folder / "study.sqlite").write_bytes(b"")
+    with pytest.raises(StudyError, match="was interrupted: create it again"):
+        Study.open(folder)
+    Study.create(folder, LabelSchema.parse("1=a"))
+    assert Study.open(folder).schema.ids == ("a",)
