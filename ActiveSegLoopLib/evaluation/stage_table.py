@@ -1,4 +1,4 @@
-"""The stages of an experiment: what each was trained on, how good it was, what it left to correct."""
+"""The stages of an experiment: training cases, accuracy, and what was left to correct."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ class Pose:
     """How a patient lies in the scanner: size, tilt and a smooth distortion.
 
     Anatomy coordinates are nominal millimeters in LPS (x to the patient's left, y to the back, z to
-    the head; the origin lies in front of the second lumbar vertebra). Each is the scanner's coordinate
-    divided by `size` plus a smooth function of the other two, so the map can't fold.
+    the head; the origin lies in front of the second lumbar vertebra). Each is the scanner's
+    coordinate divided by `size` plus a smooth function of the other two.
     """
 
     size: tuple[float, float, float]  # x, y, z; 1 is the nominal patient
@@ -28,7 +28,8 @@ class Pose:
     def random(cls, rng: np.random.Generator) -> Pose:
         """A pose within what lying on a table allows; draws from `rng`."""
         overall = rng.uniform(0.94, 1.06)
-        size = tuple(float(overall * s) for s in rng.uniform([0.96, 0.94, 0.96], [1.04, 1.08, 1.04]))
+        low, high = (0.96, 0.94, 0.96), (1.04, 1.08, 1.04)
+        size = tuple(float(overall * s) for s in rng.uniform(low, high))
         roll, pitch, yaw = rng.normal(0, [0.045, 0.03, 0.03]).clip(-0.09, 0.09)
         tilt = ((yaw, roll), (pitch, -roll), (-pitch, -yaw))
         waves = []
@@ -65,10 +66,11 @@ class Region:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Voxels along z, y, x; 0 where the box lies outside the grid."""
         return self.x.shape
 
     def scanner_axes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Scanner coordinates (mm) along z, y, x, shaped to broadcast; free of the patient's pose."""
+        """Scanner coordinates (mm) along z, y, x, shaped to broadcast; free of the pose."""
         zs, ys, xs = (axis[part] for axis, part in zip(self.canvas.axes, self.slices))
         return zs[:, None, None], ys[None, :, None], xs[None, None, :]
 
@@ -114,11 +116,6 @@ class Canvas:
         zs, ys, xs = self.axes
         self.shifts = (pose.shift(0, zs, ys), pose.shift(1, zs, xs), pose.shift(2, ys, xs))
 
-    @property
-    def bottom(self) -> float:
-        """Anatomy coordinate z (mm) below which nothing is on the grid."""
-        return float(self.axes[0][0] / self.pose.size[2] + self.shifts[2].min())
-
     def _slices(self, lower: Sequence[float], upper: Sequence[float]) -> tuple[slice, slice, slice]:
         """Indices (z, y, x) that hold the anatomy box from `lower` to `upper` (x, y, z; mm)."""
         slices = [slice(0, n) for n in self.image.shape]
@@ -154,24 +151,25 @@ class Canvas:
 
 
 class Texture:
-    """A smooth random field of unit variance over a canvas: cubic B-splines over normal noise.
+    """A smooth random field of unit variance: cubic B-splines over normal noise.
 
-    `cell` is the size of its details in mm. Only additions and products, no matrix library, so the
-    values don't depend on the number of threads.
+    `cell` is the size of its details in mm. It is fixed to the scanner's coordinates whatever the
+    grid, and repeats after 64 cells. Only additions and products, no matrix library, so the values
+    don't depend on the number of threads.
     """
 
-    def __init__(self, canvas: Canvas, cell: float, rng: np.random.Generator):
+    _PERIOD = 64
+
+    def __init__(self, cell: float, rng: np.random.Generator):
         self._cell = cell
-        self._start = [float(axis[0]) for axis in canvas.axes]
-        counts = [int((axis[-1] - axis[0]) / cell) + 5 for axis in canvas.axes]
-        self._values = rng.standard_normal(counts, dtype=np.float32)
+        self._values = rng.standard_normal((self._PERIOD,) * 3, dtype=np.float32)
 
     def over(self, region: Region) -> np.ndarray:
         """The field on a region's voxels, float32 in its shape."""
         field = self._values
         for axis, coordinates in enumerate(region.scanner_axes()):
-            at = (coordinates.ravel() - self._start[axis]) / self._cell
-            index = at.astype(int)
+            at = coordinates.ravel() / self._cell
+            index = np.floor(at).astype(int)
             t = (at - index).astype(np.float32)
             weights = (
                 (1 - t) ** 3 / 6,
@@ -182,7 +180,8 @@ class Texture:
             form = [-1 if i == axis else 1 for i in range(3)]
             total = 0
             for tap, weight in enumerate(weights):
-                total = total + np.take(field, index + tap, axis=axis) * weight.reshape(form)
+                near = np.take(field, index + tap, axis=axis, mode="wrap")
+                total = total + near * weight.reshape(form)
             field = total
         # The squared weights of a cubic B-spline average to 151/315 per axis.
         return field / np.float32((151 / 315) ** 1.5)

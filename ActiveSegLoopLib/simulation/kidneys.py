@@ -8,9 +8,11 @@ import numpy as np
 
 from ActiveSegLoopLib.simulation.canvas import Canvas, Region, Texture
 from ActiveSegLoopLib.simulation.kidney_labels import ARTERY, CARCINOMA, PARENCHYMA, URETER, VEIN
-from ActiveSegLoopLib.simulation.shapes import cone, curve, ellipsoid, intersection, tube
+from ActiveSegLoopLib.simulation.shapes import FAR, cone, curve, ellipsoid, intersection, tube
 from ActiveSegLoopLib.simulation.torso import Torso
 from ActiveSegLoopLib.simulation.viscera import Contrast, GreatVessels
+
+LOWEST = -320.0  # nominal mm; the ureters end below every image
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def paint_kidney(
 ) -> None:
     """Cortex, pyramids and the sinus with its fat; labels the parenchyma."""
     a, b, c = kidney.radii
-    lobes, fine = Texture(canvas, 17.0, rng), Texture(canvas, 4.0, rng)
+    lobes, fine = Texture(17.0, rng), Texture(4.0, rng)
     reach = np.full(3, max(kidney.radii) + 14.0)
     region = canvas.region(kidney.center - reach, kidney.center + reach)
     if 0 in region.shape:
@@ -144,17 +146,21 @@ def paint_carcinoma(
     spot[1] -= kidney.bend * along**2
     radii = radius * rng.uniform(0.85, 1.15, 3)
     center = kidney.world(*spot)
-    lumps, inner = Texture(canvas, radius * 0.7, rng), Texture(canvas, radius * 0.4, rng)
-    vivid = Texture(canvas, 5.0, rng)
+    for _ in range(6):  # inwards, where the wall leaves no room for it
+        if torso.cavity(*center) > -0.9 * radius:
+            center += 0.15 * (kidney.center - center)
+    lumps, inner = Texture(radius * 0.5, rng), Texture(radius * 0.4, rng)
+    vivid = Texture(5.0, rng)
     reach = np.full(3, radius * 1.45 + 3)
     region = canvas.region(center - reach, center + reach)
     if 0 in region.shape:
         return
     mass = ellipsoid(region.x, region.y, region.z, center.tolist(), radii.tolist())
-    mass = mass + 0.09 * radius * lumps.over(region)
+    mass = mass + 0.08 * radius * lumps.over(region)
     mass = intersection(mass, torso.cavity(region.x, region.y, region.z) + 2.0, 5.0)
     solid = contrast.tumor + 22 * inner.over(region) + 10 * vivid.over(region)
-    necrosis = np.clip((-mass / radius - rng.uniform(0.15, 0.6)) * 3 + 0.5 * inner.over(region), 0, 1)
+    core = -mass / radius - rng.uniform(0.15, 0.6)
+    necrosis = np.clip(3 * core + 0.5 * inner.over(region), 0, 1)
     region.paint(mass - 1.0, 60.0, 0.7)  # pseudocapsule
     region.paint(mass, solid + (rng.uniform(22, 42) - solid) * necrosis)
     region.label(mass < 0, CARCINOMA)
@@ -167,43 +173,45 @@ def paint_renal_vessels(
     contrast: Contrast,
     rng: np.random.Generator,
 ) -> None:
-    """Ureter with pelvis, vein to the cava and artery from the aorta, with branches; labels them."""
-    for path in _collecting_system(kidney, canvas.bottom, rng):
+    """Ureter with pelvis, vein to the cava, artery from the aorta; labels them."""
+    for path in _collecting_system(kidney, rng):
         _paint_vessel(canvas, path, rng.uniform(8, 22), URETER, rim=38.0)
     for path in _vein(kidney, vessels, rng):
-        _paint_vessel(canvas, path, contrast.vein, VEIN, until=vessels.cava)
+        _paint_vessel(canvas, path, contrast.vein, VEIN, vessels.cava, vessels.aorta)
     for path in _artery(kidney, vessels, rng):
-        _paint_vessel(canvas, path, contrast.artery * 0.97, ARTERY, until=vessels.aorta)
+        _paint_vessel(canvas, path, contrast.artery * 0.97, ARTERY, vessels.aorta)
 
 
-def _paint_vessel(canvas, path, hounsfield, value, until=None, rim=None) -> None:
-    """A tube and its label, up to the wall of the great vessel `until` where given."""
+def _paint_vessel(canvas, path, hounsfield, value, until=None, beside=None, rim=None) -> None:
+    """A tube and its label, up to the wall of the great vessel `until` and outside `beside`."""
     region, distance = tube(canvas, path, extra=max(canvas.spacing))
     if 0 in region.shape:
         return
+    if beside is not None:
+        distance = np.maximum(distance, 0.5 - _distance_to(region, beside))
     if rim is not None:
         region.paint(distance - 0.8, rim, 0.8)
     region.paint(distance, hounsfield)
     # What is thinner than a voxel is still drawn one voxel wide: as a person would, and connected.
     thinnest = 0.58 * max(canvas.spacing)
-    inside = distance < np.maximum(0.0, thinnest - float(path[:, 3].min()))
+    inside = distance < max(0.0, thinnest - float(path[:, 3].min()))
     if until is not None:
-        low, high = region.z.min() - 30, region.z.max() + 30
-        near = until[(until[:, 2] > low) & (until[:, 2] < high)]
-        inside &= ~_covered(canvas, region, near)
+        inside &= _distance_to(region, until) >= 0
     region.label(inside, value)
 
 
-def _covered(canvas: Canvas, region: Region, path: np.ndarray) -> np.ndarray:
-    """Where a region lies inside a tube."""
-    inside = np.zeros(region.shape, dtype=bool)
-    for start, end in zip(path[:-1], path[1:]):
-        inside |= cone(region.x, region.y, region.z, start, end) < 0
-    return inside
+def _distance_to(region: Region, path: np.ndarray) -> np.ndarray:
+    """Distance to the part of a long vertical tube that is near a region."""
+    low, high = region.z.min() - 25, region.z.max() + 25
+    near = path[(path[:, 2] > low) & (path[:, 2] < high)]
+    distance = np.full(region.shape, FAR, dtype=np.float32)
+    for start, end in zip(near[:-1], near[1:]):
+        np.minimum(distance, cone(region.x, region.y, region.z, start, end), out=distance)
+    return distance
 
 
-def _collecting_system(kidney: Kidney, bottom: float, rng) -> list[np.ndarray]:
-    """Calyces, and pelvis with ureter down along the psoas to the grid's end: x, y, z, radius."""
+def _collecting_system(kidney: Kidney, rng) -> list[np.ndarray]:
+    """Calyces, and pelvis with ureter down along the psoas: paths of x, y, z, radius."""
     a, b, c = kidney.radii
     middle = kidney.world(-0.06 * a, -0.55 * b, -0.2 * c)
     out = kidney.world(-0.22 * a, -1.25 * b, -0.15 * c)
@@ -212,7 +220,7 @@ def _collecting_system(kidney: Kidney, bottom: float, rng) -> list[np.ndarray]:
         end = kidney.world((at + rng.uniform(-0.05, 0.05)) * a, rng.uniform(-0.2, 0.0) * b, 0)
         paths.append(curve(np.column_stack([[middle, (middle + end) / 2, end], [2.4, 1.6, 2.0]])))
     side = kidney.side
-    heights = np.arange(out[2] - 24, bottom - 40, -22.0)
+    heights = np.arange(out[2] - 24, LOWEST, -22.0)
     # On the psoas: it leaves the spine on the way down.
     x = side * np.interp(-heights, [0, 60, 130, 200], [36, 38, 36, 33])
     y = np.interp(-heights, [0, 60, 130, 200], [9, 2, -14, -22])

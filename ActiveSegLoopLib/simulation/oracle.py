@@ -19,7 +19,7 @@ class Effort:
     """How much of a structure (or of all) had to be corrected.
 
     voxels_changed: voxels added or removed. voxels_foreground: voxels that have the structure
-    before or after. share_changed: their ratio, 0 to 1; NaN where the structure isn't at all.
+    before or after.
     """
 
     voxels_changed: int
@@ -27,6 +27,7 @@ class Effort:
 
     @property
     def share_changed(self) -> float:
+        """Changed over foreground voxels, 0 to 1; NaN where the structure isn't at all."""
         if self.voxels_foreground == 0:
             return math.nan
         return self.voxels_changed / self.voxels_foreground

@@ -19,7 +19,7 @@ __all__ = ["KIDNEY_LABELS", "PhantomCase", "make_case", "make_cohort"]
 
 @dataclass(frozen=True)
 class PhantomCase:
-    """One patient: a CT image (int16, HU), its true labels (uint8) and whether it has a carcinoma."""
+    """One patient: CT image (int16, HU), true labels (uint8), whether there is a carcinoma."""
 
     name: str
     image: Volume

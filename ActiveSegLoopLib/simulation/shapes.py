@@ -21,7 +21,7 @@ def ellipse(x, y, center: Sequence[float], radii: Sequence):
 
 
 def ellipsoid(x, y, z, center: Sequence[float], radii: Sequence):
-    """Distance to an ellipsoid along the axes, first order: exact on the surface and in a sphere."""
+    """Distance to an ellipsoid along the axes, first order: exact on the surface and a sphere."""
     offsets = (x - center[0], y - center[1], z - center[2])
     return _first_order(list(zip(offsets, radii)))
 

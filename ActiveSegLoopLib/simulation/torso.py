@@ -58,7 +58,7 @@ class Torso:
 
 def paint_body(canvas: Canvas, torso: Torso, rng: np.random.Generator) -> None:
     """Skin, fat under the skin and in the cavity, and the muscles of the wall."""
-    strands = Texture(canvas, 9.0, rng)
+    strands = Texture(9.0, rng)
     furrow = rng.uniform(3, 7)
     for region in canvas.regions():
         x, y, z = region.x, region.y, region.z
@@ -83,7 +83,7 @@ def paint_body(canvas: Canvas, torso: Torso, rng: np.random.Generator) -> None:
 def paint_lungs(canvas: Canvas, torso: Torso, rng: np.random.Generator) -> None:
     """The bases of the lungs behind and above the diaphragm's two domes, and the heart's floor."""
     right, left = 104.0 + rng.uniform(-9, 9), 98.0 + rng.uniform(-9, 9)
-    vessels = Texture(canvas, 5.0, rng)
+    vessels = Texture(5.0, rng)
     for region in canvas.regions((-150, -120, 25), (150, 110, 1e4)):
         x, y, z = region.x, region.y, region.z
         center = np.where(x < 0, -60.0, 62.0)
@@ -103,7 +103,7 @@ def paint_lungs(canvas: Canvas, torso: Torso, rng: np.random.Generator) -> None:
 
 def paint_muscles(canvas: Canvas, torso: Torso, rng: np.random.Generator) -> None:
     """Erector spinae, psoas, quadratus lumborum and the crura of the diaphragm on both sides."""
-    streaks = Texture(canvas, 4.0, rng)
+    streaks = Texture(4.0, rng)
     bulk = rng.uniform(0.88, 1.12)
     for region in canvas.regions((-75, 25, -1e4), (75, 100, 1e4)):
         x, y = np.abs(region.x), region.y
@@ -125,7 +125,7 @@ def paint_muscles(canvas: Canvas, torso: Torso, rng: np.random.Generator) -> Non
 
 def paint_spine(canvas: Canvas, torso: Torso, rng: np.random.Generator) -> None:
     """Vertebral bodies, disks, canal and processes; cortical bone is brighter than marrow."""
-    spongy = Texture(canvas, 4.0, rng)
+    spongy = Texture(4.0, rng)
     width, depth = rng.uniform(22, 26), rng.uniform(16, 18.5)
     marrow = rng.uniform(140, 210)
     for region in canvas.regions((-32, 0, -1e4), (32, 75, 1e4)):
@@ -143,8 +143,6 @@ def paint_spine(canvas: Canvas, torso: Torso, rng: np.random.Generator) -> None:
         region.paint(canal + 1.0, 28.0)
     for level in VERTEBRAE:
         z = level * LEVEL
-        if not canvas.bottom - 60 < z < canvas.bottom + 1e4:
-            continue
         y = float(torso.spine_y(z)) + depth
         tip = rng.uniform(-2, 2)
         parts = [[(0, y + 17, z - 3, 3.2), (0, y + 30, z - 10, 3.0), (tip, y + 40, z - 15, 4.2)]]

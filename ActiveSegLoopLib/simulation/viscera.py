@@ -74,7 +74,7 @@ def paint_upper_organs(
     canvas: Canvas, torso: Torso, contrast: Contrast, rng: np.random.Generator
 ) -> None:
     """Stomach with fluid and gas, spleen, liver with its vessels, gallbladder, pancreas."""
-    fine, coarse = Texture(canvas, 5.0, rng), Texture(canvas, 22.0, rng)
+    fine, coarse = Texture(5.0, rng), Texture(22.0, rng)
     grow = rng.uniform(0.92, 1.08, size=(5, 3))
 
     center = np.array([46.0, -42, 72]) + rng.normal(0, 5, 3)
@@ -138,7 +138,7 @@ def paint_upper_organs(
 
 def paint_bowel(canvas: Canvas, torso: Torso, rng: np.random.Generator) -> None:
     """Colon with feces and gas around, loops of small bowel in the middle, duodenum."""
-    mottled = Texture(canvas, 5.0, rng)
+    mottled = Texture(5.0, rng)
     oral = 210.0 if rng.uniform() < 0.2 else 0.0  # some drink a contrast agent before
 
     lines = [
@@ -185,7 +185,7 @@ def paint_great_vessels(
     canvas: Canvas, vessels: GreatVessels, contrast: Contrast, rng: np.random.Generator
 ) -> None:
     """Aorta, cava, iliac vessels, celiac trunk, mesenteric artery and vein, splenic artery."""
-    swirl = Texture(canvas, 7.0, rng)
+    swirl = Texture(7.0, rng)
     region, distance = tube(canvas, vessels.cava)
     # Unopacified blood from the legs mixes with that of the renal veins.
     mixed = 1 / (1 + np.exp(-(region.z - 6.0) / 7.0))

@@ -64,7 +64,7 @@ def test_a_tube_is_as_thick_as_its_path_says_all_along():
     canvas = a_canvas((1.0, 1.0, 1.0))
     path = curve([(-30, 0, 0, 3), (0, 8, 0, 6), (30, 0, 0, 6)], 2.0)
     region, distance = tube(canvas, path)
-    for x, y, z, radius in path[2:-2:5]:
+    for x, _, _, radius in path[2:-2:5]:
         near = np.abs(region.x - x) < 0.6
         area = (near & (distance < 0)).sum() / max(1, np.unique(region.x[near]).size)
         assert area == pytest.approx(np.pi * radius**2, rel=0.2)
@@ -87,7 +87,7 @@ def test_a_smooth_union_only_adds_near_the_seam():
 
 def test_a_texture_is_smooth_has_unit_variance_and_doesnt_depend_on_the_region():
     canvas = a_canvas((1.0, 1.0, 1.0))
-    texture = Texture(canvas, 5.0, np.random.default_rng(0))
+    texture = Texture(5.0, np.random.default_rng(0))
     whole = texture.over(next(canvas.regions()))
     assert whole.std() == pytest.approx(1, abs=0.1)
     assert np.abs(np.diff(whole, axis=0)).max() < 1.5

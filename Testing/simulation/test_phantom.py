@@ -116,16 +116,17 @@ def test_the_ureters_run_unbroken_from_the_kidneys_to_the_lowest_slice(cases):
         assert len(pieces(ureter[:1])) == 2
 
 
+def hounsfield(case, value):
+    """The median HU of a structure away from its edges, where voxels are shared with the fat."""
+    inside = ndimage.binary_erosion(case.labels.array == value, iterations=1)
+    return float(np.median(case.image.array[inside]))
+
+
 def test_the_phase_is_arterial(cases):
     for case in cases:
-        def hounsfield(value):
-            # Away from the edges, where voxels are shared with the fat.
-            inside = ndimage.binary_erosion(case.labels.array == value, iterations=1)
-            return float(np.median(case.image.array[inside]))
-
         bright = np.percentile(case.image.array[case.labels.array == ARTERY], 90)
-        assert bright > hounsfield(PARENCHYMA) > hounsfield(VEIN) - 30
-        assert 140 < hounsfield(PARENCHYMA) < 260
+        assert bright > hounsfield(case, PARENCHYMA) > hounsfield(case, VEIN) - 30
+        assert 140 < hounsfield(case, PARENCHYMA) < 260
         assert np.median(case.image.array[case.labels.array == URETER]) < 40
 
 
