@@ -28,7 +28,9 @@ class ScaledFootprints:
 
     def __init__(self, maps: tuple[AxisMap, AxisMap, AxisMap]) -> None:
         self.maps = maps
-        self.coarser = tuple(axis.step > 1 + 1e-9 for axis in maps)
+        # How many voxels of the target a voxel of the coarser grid spans.
+        self.reach = tuple(max(1, round(1 / axis.step)) for axis in maps)
+        self.refines = all(axis.step <= 1 + 1e-9 for axis in maps)
 
     def window(self, box: Box) -> Box:
         """The target's voxels that a box of source voxels can reach."""
@@ -73,8 +75,10 @@ class TurnedFootprints:
         self.source, self.target = source, target
         self._matrix = np.linalg.inv(target.affine()) @ source.affine()  # source to target index
         step = np.linalg.inv(self._matrix)[:3, :3]  # of the target, in source voxels
-        self._reach = np.maximum(1, np.linalg.norm(step, axis=1))  # along each source axis
-        self.coarser = tuple(np.linalg.norm(step, axis=0) > 1 + 1e-9)
+        self._wide = np.maximum(1, np.linalg.norm(step, axis=1))  # along each source axis
+        steps = np.linalg.norm(step, axis=0)
+        self.reach = tuple(np.maximum(1, np.rint(1 / steps)).astype(int))
+        self.refines = bool(np.all(steps <= 1 + 1e-9))
 
     def window(self, box: Box) -> Box:
         """The target's voxels that a box of source voxels can reach."""
@@ -88,8 +92,8 @@ class TurnedFootprints:
         """The share of each target voxel of the window that the mask, given in its box, fills."""
         padded = np.pad(mask, 1).astype(np.float32)  # fades to nothing around the box
         near = Volume(padded, _part(self.source, box.dilated(1)))
-        if any(self._reach > 1):  # averaged along its own axes first, where the target is coarser
-            coarse = with_spacing(near.geometry, near.geometry.spacing * self._reach)
+        if any(self._wide > 1):  # averaged along its own axes first, where the target is coarser
+            coarse = with_spacing(near.geometry, near.geometry.spacing * self._wide)
             scaled = ScaledFootprints(axis_maps(near.geometry, coarse))
             whole = (Box((0, 0, 0), grid) for grid in (padded.shape, coarse.shape))
             near = Volume(scaled.fractions(padded, *whole), coarse)
@@ -101,8 +105,8 @@ class TurnedFootprints:
         near = Volume(np.pad(mask, 1), _part(self.source, box.dilated(1)))
         how = resampler(_part(self.target, window), sitk.sitkNearestNeighbor)
         touched = sitk.GetArrayFromImage(how.Execute(to_sitk(near))).astype(bool)
-        # Points so dense that two neighboring ones are never more than a target voxel apart.
-        per_axis = np.ceil(2 * np.abs(self._matrix[:3, :3]).sum(axis=0)).astype(int)
+        # Points so dense that neighboring ones, diagonally too, fall into neighboring voxels.
+        per_axis = np.ceil(3 * np.abs(self._matrix[:3, :3]).max(axis=0)).astype(int)
         offsets = product(*((np.arange(n) + 0.5) / n - 0.5 for n in per_axis))
         voxels = np.argwhere(mask) + box.lower
         for offset in offsets:

@@ -79,14 +79,24 @@ def _tidy(step: float, start: float, count: int) -> tuple[float, float]:
 def smooth_weights(axis: AxisMap) -> np.ndarray:
     """Weights (target, source) of linear interpolation that doesn't alias.
 
-    A triangle as wide as the coarser of the two grids' voxels (that of Pillow's and PyTorch's
-    antialiased bilinear resizing); the border voxel is replicated outside. Rows sum to 1.
+    A triangle as wide as the coarser of the two grids' voxels, as in Pillow's and PyTorch's
+    antialiased bilinear resizing, corrected so that linear ramps are reproduced exactly; the border
+    voxel is repeated outside. Rows sum to 1.
     """
-    centers = np.clip(axis.centers, 0, axis.source - 1)
     width = max(1.0, axis.step)
-    weights = 1 - np.abs(np.arange(axis.source) - centers[:, None]) / width
-    np.maximum(weights, 0, out=weights)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    around = int(np.ceil(2 * width))
+    voxels = np.arange(-around, axis.source + around)
+    centers = np.clip(axis.centers, -width, axis.source - 1 + width)[:, None]
+    weights = np.maximum(1 - np.abs(voxels - centers) / width, 0)
+    weights /= weights.sum(axis=1, keepdims=True)
+    if width > 1:
+        mean = weights @ voxels
+        away = voxels - mean[:, None]
+        slope = (centers[:, 0] - mean) / (weights * away**2).sum(axis=1)
+        weights *= 1 + slope[:, None] * away
+    weights[:, around] += weights[:, :around].sum(axis=1)
+    weights[:, -around - 1] += weights[:, -around:].sum(axis=1)
+    return weights[:, around:-around].astype(np.float32)
 
 
 def apply_weights(array: np.ndarray, weights: Sequence[np.ndarray]) -> np.ndarray:

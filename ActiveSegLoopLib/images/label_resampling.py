@@ -14,7 +14,7 @@ from ActiveSegLoopLib.images.grids import axis_maps
 from ActiveSegLoopLib.images.labels import present_values
 from ActiveSegLoopLib.images.orientation import from_lps, lps_geometry, to_lps
 from ActiveSegLoopLib.images.regions import Box
-from ActiveSegLoopLib.images.thin import bridges, one_voxel_thin, parts, rescued
+from ActiveSegLoopLib.images.thin import bridges, dilated, one_voxel_thin, parts, rescued
 from ActiveSegLoopLib.images.volume import Volume
 
 
@@ -100,11 +100,11 @@ def _keep_thin(
     kept = here == label.value
     touched = footprints.touched(mask, label.box, label.window) | kept
     free = touched & ~settled[where]
-    if not any(footprints.coarser):
+    if footprints.refines:
         thin = one_voxel_thin(mask)
         if thin.any():
             kept |= footprints.touched(thin, label.box, label.window) & free
-    kept |= rescued(kept, free, label.fractions, footprints.coarser)
+    kept |= rescued(kept, free, label.fractions, footprints.reach)
     _connect(mask, label, footprints, kept, touched, free)
     _fill_up(label, kept, (here == 0) & ~settled[where])
     here[kept] = label.value
@@ -158,12 +158,15 @@ def _connect(
 
 
 def _fill_up(label: _Label, kept: np.ndarray, free: np.ndarray) -> None:
-    """Add the fullest free voxels until the label has its volume: half a voxel is a high bar for
-    what is small and round."""
+    """Add the fullest voxels around a label until it has its volume.
+
+    What is small and round fills few voxels by half or more, and would shrink.
+    """
     lacking = round(label.volume) - int(np.count_nonzero(kept))
-    places = np.flatnonzero(free & ~kept & (label.fractions > _WORTH_FILLING))
-    if lacking <= 0 or places.size == 0:
+    if lacking <= 0:
         return
+    around = dilated(kept, (1, 1, 1)) & ~kept
+    places = np.flatnonzero(around & free & (label.fractions > _WORTH_FILLING))
     shares = label.fractions.ravel()[places]
     if lacking < places.size:
         places = places[np.argpartition(-shares, lacking - 1)[:lacking]]

@@ -15,18 +15,19 @@ _NEIGHBORS = [step for step in product((-1, 0, 1), repeat=3) if step > (0, 0, 0)
 
 
 def rescued(
-    kept: np.ndarray, touched: np.ndarray, fractions: np.ndarray, coarser: tuple[bool, bool, bool]
+    kept: np.ndarray, touched: np.ndarray, fractions: np.ndarray, reach: tuple[int, int, int]
 ) -> np.ndarray:
-    """Voxels to add so that no part of a structure is farther than a voxel from what is kept.
+    """Voxels to add so that no part of a structure is far from what is kept.
 
     kept: where the structure already is; touched: where any of it falls (holds kept); fractions:
-    how much. A thin part that falls on the border between two voxels takes the fuller one.
+    how much. reach: how many voxels of each axis are far: one of the coarser grid. A thin part that
+    falls on the border between two coarser voxels takes the fuller one.
     """
-    lost = touched & ~dilated(kept)
+    lost = touched & ~dilated(kept, reach)
     if not lost.any():
         return lost
-    added = touched & dilated(lost) & ~kept
-    for axis in np.flatnonzero(coarser):
+    added = touched & dilated(lost, reach) & ~kept
+    for axis in np.flatnonzero(np.equal(reach, 1)):
         added = _without_doubles(added, kept, fractions, axis)
     return added
 
@@ -71,8 +72,9 @@ def bridges(
         graph, directed=False, indices=np.flatnonzero(inside), return_predecessors=True,
         min_only=True,
     )
-    part = names[path][seed]
-    across = part[u] != part[v]
+    reached = seed >= 0  # a way may be barred by structures that may not be touched
+    part = np.where(reached, names[path][np.where(reached, seed, 0)], 0)
+    across = (part[u] != part[v]) & reached[u] & reached[v]
     u, v, length = u[across], v[across], (distance[u] + weight + distance[v])[across]
     group: dict[int, int] = {}
 
@@ -106,17 +108,18 @@ def parts(mask: np.ndarray) -> tuple[np.ndarray, int]:
     return ndimage.label(mask, _ALL)
 
 
-def dilated(mask: np.ndarray) -> np.ndarray:
-    """The mask and its 26 neighbors."""
-    for axis in range(3):
-        wide = mask.copy()
+def dilated(mask: np.ndarray, reach: tuple[int, int, int]) -> np.ndarray:
+    """The mask and what lies within so many voxels along each axis, diagonally too."""
+    for axis, steps in enumerate(reach):
         low, high = (
             tuple(piece if a == axis else slice(None) for a in range(3))
             for piece in (slice(None, -1), slice(1, None))
         )
-        wide[low] |= mask[high]
-        wide[high] |= mask[low]
-        mask = wide
+        for _ in range(steps):
+            wide = mask.copy()
+            wide[low] |= mask[high]
+            wide[high] |= mask[low]
+            mask = wide
     return mask
 
 

@@ -120,12 +120,29 @@ def test_an_oblique_series_keeps_its_axes(tmp_path):
     assert volume.array[:, 0, 0].tolist() == [0, 100, 200, 300, 400]
 
 
+def stored_values(path):
+    """What stands at the end of a file that write_series wrote."""
+    return np.frombuffer(path.read_bytes()[-40:], "<i2").reshape(4, 5)
+
+
 def test_slope_and_intercept_are_applied(tmp_path):
     folder = write_series(tmp_path, "1.2.3.4", stack(range(3)), slope=(2, -1024))
-    raw = sitk.ReadImage(str(next(iter(sorted(folder.iterdir())))))
     volume = read_image(folder)
-    assert np.array_equal(volume.array[2], sitk.GetArrayFromImage(raw)[0])
-    assert volume.array.min() < -900 or volume.array.max() > 200
+    for path, slice_ in zip(sorted(folder.iterdir(), reverse=True), volume.array):
+        assert np.array_equal(slice_, stored_values(path) * 2 - 1024)
+
+
+def test_slices_may_have_slopes_of_their_own(tmp_path):
+    folder = write_series(tmp_path, "1.2.3.4", stack(range(3)), slope=(2, -1024))
+    first, second, third = sorted(folder.iterdir(), reverse=True)
+    slope = b"\x28\x00\x53\x10\x02\x00\x00\x00"  # tag and length in implicit little endian
+    assert slope + b"2 " in second.read_bytes()
+    second.write_bytes(second.read_bytes().replace(slope + b"2 ", slope + b".3"))
+    volume = read_image(folder)
+    assert volume.array.dtype == np.float32
+    assert np.array_equal(volume.array[0], stored_values(first) * 2 - 1024)
+    assert np.allclose(volume.array[1], stored_values(second) * 0.3 - 1024)
+    assert np.array_equal(volume.array[2], stored_values(third) * 2 - 1024)
 
 
 @pytest.mark.parametrize(
