@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from ActiveSegLoopLib.jobs.torchrun import part_and_parts
+
 # How often the cancel file is looked for, in seconds: it may lie on a slow network drive.
 _SECONDS_BETWEEN_LOOKS = 0.2
 
@@ -78,7 +80,10 @@ class Cancel:
             self._interrupt = False
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
+        if part_and_parts()[1] == 1:
+            # torchrun passes on a Ctrl-C that the terminal has sent to its processes already, and
+            # sees to it itself that they end.
+            signal.signal(number, signal.SIG_DFL)
         self._asked.set()
         if self._interrupt:
             raise Cancelled("Stopped.")

@@ -16,6 +16,7 @@ from ActiveSegLoopLib.jobs.cancel import Cancel, Cancelled
 from ActiveSegLoopLib.jobs.events import JsonEvents, machine_stdout, write_json
 from ActiveSegLoopLib.jobs.log import JobLog
 from ActiveSegLoopLib.jobs.progress import PersonEvents
+from ActiveSegLoopLib.jobs.torchrun import part_and_parts
 
 if TYPE_CHECKING:
     from ActiveSegLoopLib.study.study import Study
@@ -40,14 +41,14 @@ class Job:
         self._person = PersonEvents(sys.stderr)
         self._events = JsonEvents(machine) if json == "events" else self._person
         # Under torchrun every process runs the command; only the first one speaks.
-        self._first = part_and_parts()[0] == 0
+        self.is_first = part_and_parts()[0] == 0
 
     def report(self, kind: str, **data: Any) -> None:
         """Pass an event on: to the person or program that watches, and to the log."""
         self.log.event(kind, data)
         if kind == "error" and self._events is not self._person:
             self._person("error", **data)
-        if self._first or kind in ("warning", "error"):
+        if self.is_first or kind in ("warning", "error"):
             self._events(kind, **data)
 
     def problem(self, text: str) -> None:
@@ -58,7 +59,7 @@ class Job:
     def result(self, text: str, **data: Any) -> None:
         """Give the result: as text to people, with --json as one JSON object, or as an event."""
         self.log.event("result", {"text": text})
-        if not self._first:
+        if not self.is_first:
             return
         if self._json == "events":
             self._events("result", **data)
@@ -103,7 +104,8 @@ def _guarded(run: Callable[[Namespace, Job], None], options: Namespace, job: Job
     except Cancelled as stopped:
         job.report("cancelled", text=str(stopped))
         job.close()
-        print(f"activesegloop: {stopped}", file=sys.stderr)
+        if job.is_first:
+            print(f"activesegloop: {stopped}", file=sys.stderr, flush=True)
         return CANCELLED
     except ActiveSegLoopError as error:
         return _failed(job, str(error), options.debug)
@@ -121,9 +123,3 @@ def _failed(job: Job, text: str, debug: bool) -> int:
         traceback.print_exc()
     job.report("error", text=text)
     return FAILURE
-
-
-def part_and_parts() -> tuple[int, int]:
-    """This process's number among those that torchrun started, and how many there are."""
-    parts = int(os.environ.get("WORLD_SIZE", 1))
-    return (int(os.environ.get("RANK", 0)) if parts > 1 else 0), parts

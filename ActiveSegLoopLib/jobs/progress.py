@@ -30,9 +30,11 @@ class PersonEvents:
             self._progress(**data)
         elif kind == "validation":
             self._dice[data["stage"]] = data["dice"]
-        elif kind in ("message", "warning", "error"):
-            prefix = {"message": "", "warning": "Warning: ", "error": "activesegloop: "}[kind]
-            self._line(prefix + " ".join(str(data["text"]).split()))
+        elif kind == "message":
+            self._line(data["text"])
+        elif kind in ("warning", "error"):
+            prefix = {"warning": "Warning: ", "error": "activesegloop: "}[kind]
+            self._line(prefix + " ".join(data["text"].split()))
         elif kind == "plan":
             self._line(plan_in_words(data))
 

@@ -61,6 +61,6 @@ def test_without_a_terminal_a_short_stage_is_silent_but_its_messages_are_not():
     report = PersonEvents(stream)
     for step in range(1, 101):
         report("progress", stage="reading", step=step, total=100)
-    report("message", text="Going on with round 2.")
+    report("message", text="Dice\n  artery 0.5")
     report("anything else", value=1)
-    assert stream.getvalue() == "Going on with round 2.\n"
+    assert stream.getvalue() == "Dice\n  artery 0.5\n"

@@ -14,8 +14,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ActiveSegLoopLib.errors import ActiveSegLoopError
-from ActiveSegLoopLib.jobs.job import Job, part_and_parts
+from ActiveSegLoopLib.jobs.job import Job
 from ActiveSegLoopLib.jobs.options import device, for_programs
+from ActiveSegLoopLib.jobs.torchrun import part_and_parts
 from ActiveSegLoopLib.jobs.wording import counted, duration
 
 SUMMARY = "segment images with a trained model"
