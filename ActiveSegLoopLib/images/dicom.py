@@ -138,9 +138,7 @@ def _single(path: Path, image: sitk.Image) -> Volume:
     return from_sitk(image, path)
 
 
-def _numbers(
-    folder: Path, series: Series, image: sitk.Image, tag: str, count: int
-) -> list[float]:
+def _numbers(folder: Path, series: Series, image: sitk.Image, tag: str, count: int) -> list[float]:
     text = image.GetMetaData(tag) if tag in image.GetMetaDataKeys() else ""
     try:
         numbers = [float(part) for part in text.split("\\")]
@@ -204,5 +202,7 @@ def _gap(steps: np.ndarray, along: np.ndarray) -> str:
     worst = int(np.argmax(np.abs(steps - usual)))
     where = f"{steps[worst]:.3g} mm after slice {worst + 1} instead of {usual:.3g} mm"
     if missing:
-        return f"lacks {missing} {'slice' if missing == 1 else 'slices'} ({where}): export it again."
+        return (
+            f"lacks {missing} {'slice' if missing == 1 else 'slices'} ({where}): export it again."
+        )
     return f"has unevenly spaced slices ({where}): resample it to even spacing first."

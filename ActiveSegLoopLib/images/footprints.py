@@ -110,7 +110,9 @@ class TurnedFootprints:
         offsets = product(*((np.arange(n) + 0.5) / n - 0.5 for n in per_axis))
         voxels = np.argwhere(mask) + box.lower
         for offset in offsets:
-            points = np.rint(self._to_target(voxels + np.asarray(offset))).astype(int) - window.lower
+            points = (
+                np.rint(self._to_target(voxels + np.asarray(offset))).astype(int) - window.lower
+            )
             inside = np.all((points >= 0) & (points < window.shape), axis=1)
             touched[tuple(points[inside].T)] = True
         return touched

@@ -122,9 +122,7 @@ class Geometry:
         Tolerances: every corner voxel within 1e-3 voxel, every direction cosine within 1e-4.
         """
         if self.shape != other.shape:
-            return (
-                f"{_times(self.shape)} against {_times(other.shape)} voxels (z, y, x)"
-            )
+            return f"{_times(self.shape)} against {_times(other.shape)} voxels (z, y, x)"
         turned = np.abs(np.subtract(self.direction, other.direction)).max()
         shift = np.abs(self.world_to_index(other.corners()) - self.world_to_index(self.corners()))
         if shift.max() <= POSITION_TOLERANCE and turned <= DIRECTION_TOLERANCE:

@@ -17,7 +17,6 @@ from ActiveSegLoopLib.images.regions import Box
 from ActiveSegLoopLib.images.thin import bridges, dilated, one_voxel_thin, parts, rescued
 from ActiveSegLoopLib.images.volume import Volume
 
-
 _WORTH_FILLING = 0.3  # share of a voxel
 
 

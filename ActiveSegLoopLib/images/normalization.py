@@ -14,9 +14,7 @@ _SAMPLE = 4_000_000  # voxels from which percentiles are taken
 _PADDED = 0.5  # share of the border voxels that one value must fill to count as padding
 
 
-def intensity_statistics(
-    array: np.ndarray, mask: np.ndarray | None = None
-) -> dict[str, float]:
+def intensity_statistics(array: np.ndarray, mask: np.ndarray | None = None) -> dict[str, float]:
     """Percentiles, mean, standard deviation, minimum, maximum and number of voxels.
 
     mask: only these voxels (such as the labeled ones); otherwise all but the padding (see
@@ -79,7 +77,7 @@ def normalize(array: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:
             low, high, mean, std = (float(settings[k]) for k in ("low", "high", "mean", "std"))
         except (KeyError, TypeError, ValueError) as error:
             raise ImageError(
-                f"A fixed normalization needs the numbers low, high, mean and std: {dict(settings)}."
+                f"A fixed normalization needs numbers for low, high, mean and std: {dict(settings)}."
             ) from error
     else:
         raise ImageError(f"'{kind}' isn't a kind of normalization: use 'case' or 'fixed'.")

@@ -49,7 +49,9 @@ class Box:
 
     def union(self, other: Box) -> Box:
         """The smallest box around both."""
-        return Box(tuple(map(min, self.lower, other.lower)), tuple(map(max, self.upper, other.upper)))
+        return Box(
+            tuple(map(min, self.lower, other.lower)), tuple(map(max, self.upper, other.upper))
+        )
 
     def dilated(self, voxels: int | Sequence[int]) -> Box:
         """Larger by so many voxels (one number, or z, y, x) on every side; not clipped."""

@@ -73,10 +73,11 @@ def _nearest(centers: np.ndarray) -> np.ndarray:
 def _turned(source: Volume, target: Geometry, mode: str) -> np.ndarray:
     """Onto a grid with other axes: averaged along its own axes first, where that one is coarser."""
     if mode == "linear":
-        turn = np.array(source.geometry.direction).reshape(3, 3)[:, ::-1].T @ (
-            np.array(target.direction).reshape(3, 3)[:, ::-1]
+        turn = (
+            np.array(source.geometry.direction).reshape(3, 3)[:, ::-1].T
+            @ (np.array(target.direction).reshape(3, 3)[:, ::-1])
         )
-        # The target's spacing as met along each source axis (its direction cosines squared sum to 1).
+        # The target's spacing as met along each source axis: squared cosines add up to 1.
         spacing = np.maximum(source.geometry.spacing, (turn**2) @ np.asarray(target.spacing))
         source = resample_image(source, with_spacing(source.geometry, spacing))
     how = resampler(target, sitk.sitkLinear if mode == "linear" else sitk.sitkNearestNeighbor)

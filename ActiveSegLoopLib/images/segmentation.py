@@ -42,17 +42,19 @@ class Segment:
         object.__setattr__(self, "color", tuple(float(c) for c in self.color))
         if not 1 <= self.value <= LARGEST_VALUE:
             raise ImageError(
-                f"The value {self.value} of segment '{self.id}' isn't between 1 and {LARGEST_VALUE}."
+                f"The value {self.value} of segment '{self.id}' isn't from 1 to {LARGEST_VALUE}."
             )
         if len(self.color) != 3 or not all(0 <= c <= 1 for c in self.color):
             raise ImageError(
-                f"The color of segment '{self.id}' needs three numbers from 0 to 1, not {self.color}."
+                f"The color of segment '{self.id}' needs 3 numbers from 0 to 1, not {self.color}."
             )
         for what, text in (("id", self.id), ("name", self.name)):
             if not text or text != text.strip() or _has_control(text):
                 raise ImageError(f"{text!r} can't be a segment's {what}: use one line of text.")
         if self.terminology and ("|" in self.terminology or _has_control(self.terminology)):
-            raise ImageError(f"The terminology of segment '{self.id}' must be one line without '|'.")
+            raise ImageError(
+                f"The terminology of segment '{self.id}' must be one line without '|'."
+            )
 
 
 def _has_control(text: str) -> bool:
@@ -148,7 +150,9 @@ def _merged(
         values = list(range(1, len(stored) + 1))
     for segment in stored:
         if not 0 <= segment.layer < layers.shape[-1]:
-            raise ImageError(f"{path} is damaged: the layer of segment '{segment.name}' is missing.")
+            raise ImageError(
+                f"{path} is damaged: the layer of segment '{segment.name}' is missing."
+            )
     try:
         segments = [
             Segment(segment.id, value, segment.name, segment.color, segment.terminology)

@@ -63,13 +63,18 @@ def bridges(
     node[path] = np.arange(np.count_nonzero(path))
     voxels = np.argwhere(path)
     inside = kept[path]
-    cost = np.where(inside, 1e-6, 2 - fractions[path])  # what has to be added, the emptier the dearer
+    cost = np.where(
+        inside, 1e-6, 2 - fractions[path]
+    )  # what has to be added, the emptier the dearer
     ends = [_neighbor_pairs(node, step) for step in _NEIGHBORS]
     u, v = np.concatenate(ends, axis=1)
     weight = (cost[u] + cost[v]) / 2
     graph = coo_array((weight, (u, v)), shape=(len(voxels), len(voxels))).tocsr()
     distance, before, seed = dijkstra(
-        graph, directed=False, indices=np.flatnonzero(inside), return_predecessors=True,
+        graph,
+        directed=False,
+        indices=np.flatnonzero(inside),
+        return_predecessors=True,
         min_only=True,
     )
     reached = seed >= 0  # a way may be barred by structures that may not be touched
@@ -124,7 +129,7 @@ def dilated(mask: np.ndarray, reach: tuple[int, int, int]) -> np.ndarray:
 
 
 def one_voxel_thin(mask: np.ndarray) -> np.ndarray:
-    """What of a mask isn't part of any 2 x 2 x 2 block of it (2 x 2 where an axis has one voxel)."""
+    """What of a mask is in no 2 x 2 x 2 block of it (2 x 2 where an axis has one voxel)."""
     block = np.pad(mask, 1)
     inner = tuple(slice(1, -1) for _ in range(3))
     axes = [axis for axis in range(3) if mask.shape[axis] > 1]

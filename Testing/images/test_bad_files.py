@@ -1,4 +1,4 @@
-"""Files that can't be used: one clear sentence that names them, and nothing else on the terminal."""
+"""Files that can't be used: one clear sentence that names them, and nothing else is printed."""
 
 import gzip
 import os
@@ -84,7 +84,9 @@ def test_a_truncated_file_is_never_read_as_if_it_were_whole(
 def test_a_truncated_slice_is_refused(ending, tmp_path, nothing_printed):
     rng = np.random.default_rng(1)
     path = tmp_path / f"cut.{ending}"
-    sitk.WriteImage(sitk.GetImageFromArray(rng.integers(0, 255, (64, 64)).astype(np.uint8)), str(path))
+    sitk.WriteImage(
+        sitk.GetImageFromArray(rng.integers(0, 255, (64, 64)).astype(np.uint8)), str(path)
+    )
     path.write_bytes(path.read_bytes()[:-300])
     assert "damaged" in refusal(path)
 

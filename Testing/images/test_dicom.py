@@ -114,7 +114,8 @@ def test_an_oblique_series_keeps_its_axes(tmp_path):
     )
     assert np.allclose(volume.geometry.index_to_world((4, 0, 0)), positions[4], atol=1e-3)
     assert np.allclose(
-        volume.geometry.index_to_world((0, 2, 0)), positions[0] + 2 * 0.75 * np.array((0, 0, -1)),
+        volume.geometry.index_to_world((0, 2, 0)),
+        positions[0] + 2 * 0.75 * np.array((0, 0, -1)),
         atol=1e-3,
     )
     assert volume.array[:, 0, 0].tolist() == [0, 100, 200, 300, 400]

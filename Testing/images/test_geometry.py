@@ -88,7 +88,10 @@ def test_an_unknown_plane_is_refused():
         ({"shape": (4, 5, 7)}, "4 x 5 x 6 against 4 x 5 x 7 voxels"),
         ({"spacing": (2.0, 1.0, 1.1)}, "spacing 2 x 1 x 1 against 2 x 1 x 1.1 mm"),
         ({"origin": (0.0, 3.0, 4.0)}, "origins 5 mm apart"),
-        ({"direction": Rotation.from_euler("z", 3, True).as_matrix().ravel()}, "turned by 3 degrees"),
+        (
+            {"direction": Rotation.from_euler("z", 3, True).as_matrix().ravel()},
+            "turned by 3 degrees",
+        ),
         ({"direction": (-1, 0, 0, 0, 1, 0, 0, 0, 1)}, "mirror image"),
     ],
 )

@@ -46,7 +46,9 @@ def test_the_image_itself_is_not_padding():
     assert padding_value(np.pad(np.ones((3, 3, 3)), 1, constant_values=-1024)) == -1024
 
 
-@pytest.mark.parametrize("kind", [{"kind": "case"}, {"kind": "fixed", "low": 0, "high": 1, "mean": 0, "std": 0}])
+@pytest.mark.parametrize(
+    "kind", [{"kind": "case"}, {"kind": "fixed", "low": 0, "high": 1, "mean": 0, "std": 0}]
+)
 @pytest.mark.parametrize("value", [0, 7, -3.5])
 def test_constant_images_become_zeros(kind, value):
     result = normalize(np.full((4, 5, 6), value), kind)

@@ -68,7 +68,9 @@ def test_a_segmentation_returns_to_an_oblique_grid_voxel_for_voxel(shared_data, 
         again, read = read_segmentation(tmp_path / "x.seg.nrrd")
         assert read == segments
         assert original.geometry.difference(again.geometry) is None
-        assert np.array_equal(again.array[tuple(index.T)], labels[tuple(np.rint(found).astype(int).T)])
+        assert np.array_equal(
+            again.array[tuple(index.T)], labels[tuple(np.rint(found).astype(int).T)]
+        )
         assert np.array_equal(to_lps(again).array, labels)
 
 

@@ -33,9 +33,10 @@ def test_boxes_behave_as_sets_of_voxels(a, b, c, d):
     assert both.sum() == (common.volume if common else 0)
     assert np.all(inside(one.union(other))[inside(one) | inside(other)])
     assert one.contains(other) == bool(np.all(inside(one)[inside(other)]))
-    assert inside(one.clipped((12, 12, 12))).sum() == (
-        inside(one) & inside(Box((0, 0, 0), (12, 12, 12)))
-    ).sum()
+    assert (
+        inside(one.clipped((12, 12, 12))).sum()
+        == (inside(one) & inside(Box((0, 0, 0), (12, 12, 12)))).sum()
+    )
     assert one.dilated((1, 2, 3)).shape == tuple(np.add(one.shape, (2, 4, 6)))
     assert one.contains(one.lower) and not one.contains(one.upper)
 

@@ -126,7 +126,8 @@ def test_reoriented_grids_give_the_same_voxels(shared_data):
     assert np.allclose(
         to_lps(Volume(one, coarse)).array,
         resample_image(image, lps_geometry(coarse)).array,
-        rtol=1e-5, atol=1e-3,
+        rtol=1e-5,
+        atol=1e-3,
     )
 
 
