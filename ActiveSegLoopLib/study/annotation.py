@@ -10,6 +10,7 @@ import numpy as np
 
 from ActiveSegLoopLib.errors import StudyError
 from ActiveSegLoopLib.images.geometry import PLANES, Geometry
+from ActiveSegLoopLib.study.counting import value_counts
 from ActiveSegLoopLib.study.schema import LabelSchema
 
 MOST_CODES = 256
@@ -186,7 +187,7 @@ def _compact(
     codes: np.ndarray, subsets: list[frozenset[str]]
 ) -> tuple[np.ndarray, list[frozenset[str]]]:
     """Drop the subsets that no voxel has, but the empty one, which stays code 0."""
-    used = np.bincount(codes.ravel(), minlength=len(subsets)) > 0
+    used = value_counts(codes)[: len(subsets)] > 0
     used[0] = True
     table = (np.cumsum(used) - 1).astype(np.uint8)
     return table[codes], [subset for subset, kept in zip(subsets, used) if kept]

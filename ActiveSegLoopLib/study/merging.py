@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ActiveSegLoopLib.study.annotation import Annotated
+from ActiveSegLoopLib.study.counting import value_counts
 from ActiveSegLoopLib.study.schema import LabelSchema
 
 
@@ -24,24 +25,29 @@ def merge(
     background. What the new map annotates itself always wins. parent_values is called only when
     there is such a place.
     """
-    old_codes, new_codes = parent_annotated.codes, annotated.codes
     old, new = _with_background(parent_annotated.subsets), _with_background(annotated.subsets)
     kept = old[:, None] & ~new[None]  # labels (last axis) that stay the parent's to say
-    place = kept.any(axis=2)[old_codes, new_codes]
-    if not place.any():
+    if not kept[np.ix_(_used(parent_annotated.codes), _used(annotated.codes))].any():
         return values
-    before = parent_values()[place]
-    after = values[place]
-    a, b = schema.to_channels(after), schema.to_channels(before)
-    p, n = old_codes[place], new_codes[place]
-    stays = kept[p, n, b] & ~new[n, a]
-    refused = kept[p, n, a] & ~old[p, b]
-    after = np.where(stays | refused, before, after)
-    # The parent's label was no statement, and the new map says that it isn't there either.
-    after[refused & new[n, b]] = 0
+    before = parent_values()
     merged = values.copy()
-    merged[place] = after
+    for z in range(len(values)):  # slice by slice: whole CTs are large
+        place = np.nonzero(before[z] != values[z])
+        p, n = parent_annotated.codes[z][place], annotated.codes[z][place]
+        a = schema.to_channels(values[z][place])
+        b = schema.to_channels(before[z][place])
+        refused = kept[p, n, a] & ~old[p, b]
+        stays = kept[p, n, b] & ~new[n, a]
+        after = np.where(stays | refused, before[z][place], values[z][place])
+        # The parent's label was no statement, and the new map says that it isn't there either.
+        after[refused & new[n, b]] = 0
+        merged[z][place] = after
     return merged
+
+
+def _used(codes: np.ndarray) -> np.ndarray:
+    """The codes that some voxel has."""
+    return np.flatnonzero(value_counts(codes))
 
 
 def _with_background(subsets: np.ndarray) -> np.ndarray:

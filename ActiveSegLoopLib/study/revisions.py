@@ -16,6 +16,7 @@ from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.study.annotation import Annotated, Annotation, annotated_voxels, merged
 from ActiveSegLoopLib.study.cases import Case, Cases, case_row
 from ActiveSegLoopLib.study.clock import now
+from ActiveSegLoopLib.study.counting import value_counts
 from ActiveSegLoopLib.study.database import Database
 from ActiveSegLoopLib.study.files import flush, make_folder, publish, sha256_of, staging
 from ActiveSegLoopLib.study.merging import merge
@@ -262,7 +263,7 @@ def _insert_labels(
     seconds: Mapping[str, float],
     schema: LabelSchema,
 ) -> None:
-    counts = np.bincount(values.ravel(), minlength=256)
+    counts = value_counts(values)
     connection.executemany(
         "INSERT INTO revision_labels (revision_id, label, voxels, seconds) VALUES (?, ?, ?, ?)",
         [

@@ -233,6 +233,10 @@ class Study:
         """Every round, the first one first."""
         return self.round_store.all()
 
+    def round(self, number: int) -> Round:
+        """The round of this number."""
+        return self.round_store.get(number)
+
     def unfinished_round(self) -> Round | None:
         """The newest round if it was interrupted or its process died, so that it can be resumed.
 

@@ -146,3 +146,35 @@ def test_a_folder_with_odd_characters_holds_a_study(tmp_path):
     Study.create(folder, LabelSchema.parse("1=a"))
     assert Study.open(folder).schema.ids == ("a",)
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc to name open files")
+def test_a_label_map_is_on_the_disk_before_its_name_and_its_name_before_its_row(
+    study, case, make_labels, monkeypatch
+):
+    monkeypatch.undo()  # the disk is waited for as in real life
+    with study.database.reading() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone()[0] == 3
+    done, fsync, replace = [], os.fsync, os.replace
+
+    def flushed(descriptor):
+        done.append(("flush", os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))))
+        fsync(descriptor)
+
+    def renamed(source, target):
+        done.append(("rename", os.path.basename(target)))
+        replace(source, target)
+        if os.path.basename(target) == "r0001.seg.nrrd":
+            # Nobody else sees the revision before all this lasts.
+            assert Study.open(study.folder).latest(case) is None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", flushed)
+        patch.setattr(os, "replace", renamed)
+        study.add_revision(case, make_labels())
+    assert done[-3:] == [
+        ("flush", "labels.seg.nrrd"),
+        ("rename", "r0001.seg.nrrd"),
+        ("flush", "scan"),
+    ]
+    assert ("flush", "labels") in done and ("flush", "study") in done, "new folders last, too"
