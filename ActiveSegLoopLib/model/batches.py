@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,48 +16,10 @@ from ActiveSegLoopLib.model.augmentation import (
     vary_intensities,
 )
 from ActiveSegLoopLib.model.losses import Target
+from ActiveSegLoopLib.model.prepared import Openable, PreparedCase
 
 # The source of a patch is this much larger, so that a rotated or shrunken patch finds real voxels.
 _SOURCE_MARGIN = 1.25
-
-
-@dataclass(frozen=True)
-class PreparedCase:
-    """One case ready for training; the arrays may lie on disk (memory maps).
-
-    `image` (channels, z, y, x) float16, normalized; `channels` (z, y, x) uint8: 0 background,
-    c the schema's c-th label; `codes` (z, y, x) uint8 and `subsets` (K, labels) bool: label c is
-    annotated at a voxel where `subsets[codes[voxel], c]`. `points` has the voxels (n, 3) to
-    center patches on: index 0 any annotated voxel, c those of label c.
-    """
-
-    name: str
-    image: np.ndarray
-    channels: np.ndarray
-    codes: np.ndarray
-    subsets: np.ndarray
-    points: tuple[np.ndarray, ...]
-
-
-def patch_points(
-    channels: np.ndarray, codes: np.ndarray, subsets: np.ndarray, limit: int = 2000
-) -> tuple[np.ndarray, ...]:
-    """Voxels to center patches on, `limit` of each kind at most: annotated ones, then each label's.
-
-    Drawn with a fixed seed, so that preparing a case twice gives the same.
-    """
-    random = np.random.default_rng(0)
-    annotated = subsets.any(axis=1)[codes]
-    kinds = [annotated]
-    for label in range(subsets.shape[1]):
-        kinds.append((channels == label + 1) & subsets[codes, label])
-    points = []
-    for kind in kinds:
-        found = np.flatnonzero(kind)
-        if len(found) > limit:
-            found = random.choice(found, limit, replace=False)
-        points.append(np.stack(np.unravel_index(found, kind.shape), axis=1).astype(np.int32))
-    return tuple(points)
 
 
 class PatchBatches:
@@ -72,7 +33,7 @@ class PatchBatches:
 
     def __init__(
         self,
-        cases: Sequence[PreparedCase],
+        cases: Sequence[Openable],
         patch: tuple[int, int, int],
         spacing: tuple[float, float, float],
         batch_size: int,
@@ -129,7 +90,7 @@ class PatchBatches:
         """A seed of this process's own for whatever else is drawn at `step` (dropout)."""
         return int(np.random.SeedSequence((self.seed, 3, step, self.part)).generate_state(1)[0])
 
-    def case_of(self, step: int, index: int) -> PreparedCase:
+    def case_of(self, step: int, index: int) -> Openable:
         """The case of one patch of the global batch: each is seen before any is seen twice."""
         position = step * self.parts * self.batch_size + index
         lap, place = divmod(position, len(self.cases))
@@ -137,7 +98,7 @@ class PatchBatches:
         return self.cases[order[place]]
 
     def _draw(self, step: int, index: int):
-        case = self.case_of(step, index)
+        case = self.case_of(step, index).open()
         random = np.random.default_rng((self.seed, 2, step, index))
         center = self._center(case, random)
         image = _crop(case.image, center, self.source)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.regions import Box, find_boxes
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.study.annotation import Annotated
@@ -26,45 +25,60 @@ class CaseFingerprint:
     spacing: tuple[float, float, float]
     box_sizes: tuple[tuple[float, float, float], ...]
     box_volumes: tuple[float, ...]
-    gap_mm: float
     intensities: tuple[dict[str, float], ...]
 
 
 def fingerprint_case(
     volumes: Sequence[Volume], channels: np.ndarray, annotated: Annotated
 ) -> CaseFingerprint | None:
-    """The fingerprint of one case on its LPS grid; None if no label was drawn in it."""
+    """The fingerprint of one case on its LPS grid; None if no label was drawn in it.
+
+    `channels` (z, y, x) holds only what is annotated (see preparing.in_lps).
+    """
     geometry = volumes[0].geometry
     foreground = channels > 0
     if not foreground.any():
         return None
-    gap = region_gap_mm(geometry, annotated)
-    boxes = find_boxes(foreground, geometry.spacing, margin_mm=0.0, gap_mm=gap)
+    organs = _between_slices(foreground, annotated)
+    boxes = find_boxes(organs, geometry.spacing, 0.0, gap_mm=GAP_MM)
     spacing = np.array(geometry.spacing)
     return CaseFingerprint(
         shape=geometry.shape,
         spacing=geometry.spacing,
         box_sizes=tuple(tuple(float(v) for v in np.array(b.shape) * spacing) for b in boxes),
-        box_volumes=tuple(_foreground_mm3(foreground, b, geometry) for b in boxes),
-        gap_mm=gap,
+        box_volumes=tuple(
+            float(np.count_nonzero(organs[b.slices]) * geometry.voxel_volume) for b in boxes
+        ),
         intensities=tuple(_intensities(v.array, foreground) for v in volumes),
     )
 
 
-def region_gap_mm(geometry: Geometry, annotated: Annotated) -> float:
-    """How far apart parts of one region may lie: farther where only some slices are labeled."""
+def labeled_boxes(
+    channels: np.ndarray,
+    annotated: Annotated,
+    spacing: tuple[float, float, float],
+    margin_mm: float = 0.0,
+) -> list[Box]:
+    """A box around each organ instance in a label map (z, y, x), `margin_mm` wider on every side.
+
+    An organ of which only some slices are labeled is one all the same.
+    """
+    organs = _between_slices(channels > 0, annotated)
+    return find_boxes(organs, spacing, margin_mm, gap_mm=GAP_MM)
+
+
+def _between_slices(foreground: np.ndarray, annotated: Annotated) -> np.ndarray:
+    """The foreground (bool), going on between labeled slices if both of them show some of it."""
     known = annotated.any()
-    gap = GAP_MM
+    filled = foreground.copy()
     for axis in range(3):
         others = tuple(a for a in range(3) if a != axis)
-        slices = np.flatnonzero(known.any(axis=others))
-        if len(slices) > 1 and known.any():
-            gap = max(gap, 1.5 * float(np.diff(slices).max()) * geometry.spacing[axis])
-    return gap
-
-
-def _foreground_mm3(foreground: np.ndarray, box: Box, geometry: Geometry) -> float:
-    return float(np.count_nonzero(foreground[box.slices]) * geometry.voxel_volume)
+        labeled = np.flatnonzero(known.any(axis=others))
+        source, target = np.moveaxis(foreground, axis, 0), np.moveaxis(filled, axis, 0)
+        for before, after in zip(labeled[:-1], labeled[1:]):
+            if after > before + 1 and source[before].any() and source[after].any():
+                target[before + 1 : after] |= source[before] | source[after]
+    return filled
 
 
 def _intensities(array: np.ndarray, foreground: np.ndarray) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The locator's part of the cascade: boxes around each organ instance, and how wide they must be."""
+"""The locator's part of the cascade: boxes around each organ instance, and how wide."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def measured_margin(
     """
     needed = []
     for case in cases:
-        upright, channels, annotated = in_lps(*case.load())
-        labeled = np.argwhere((channels > 0) & annotated.any())
+        upright, channels, _ = in_lps(*case.load())
+        labeled = np.argwhere(channels > 0)
         boxes = organ_boxes(locate, plan, upright, normalized_settings(plan, upright), 0.0)
         if len(labeled) and boxes:
             spacing = np.array(upright[0].geometry.spacing)

@@ -14,8 +14,8 @@ from torch.nn import functional
 class Target:
     """What a batch should be: the foreground classes and where each is annotated.
 
-    `classes` (batch, labels, z, y, x) float, one where the class is, zero where a class isn't annotated;
-    `annotated` (batch, labels, z, y, x) bool: the class was looked for at this voxel.
+    `classes` (batch, labels, z, y, x) float, one where the class is, zero where it isn't
+    annotated; `annotated` (batch, labels, z, y, x) bool: the class was looked for at this voxel.
     """
 
     classes: Tensor

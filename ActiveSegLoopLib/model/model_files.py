@@ -51,7 +51,10 @@ def save_model(folder: Path, model: Model) -> None:
 
 
 def load_model(folder: Path) -> Model:
-    """The model in `folder`. Raises ModelError if it is incomplete, changed or from a newer version."""
+    """The model in `folder`.
+
+    Raises ModelError if it is incomplete, changed or from a newer version.
+    """
     folder = Path(folder)
     path = folder / "model.json"
     try:

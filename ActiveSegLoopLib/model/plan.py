@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from ActiveSegLoopLib.model.fingerprint import CaseFingerprint
+from ActiveSegLoopLib.model.fingerprint import GAP_MM, CaseFingerprint
 from ActiveSegLoopLib.model.network import NetworkSettings
 
 _MOST_LEVELS = 6
@@ -106,7 +106,7 @@ def make_plan(
     """The plan for these cases; `labels` is the number of foreground labels."""
     spacing = _common_spacing(cases)
     volume = np.median([np.array(c.shape) * c.spacing for c in cases], axis=0)
-    margin, gap, minimum = _region_sizes(cases)
+    margin, minimum = _region_sizes(cases)
     locator = settings.locator
     boxes = [np.sum(np.prod(np.array(c.box_sizes) + 2 * margin, axis=1)) for c in cases]
     if locator is None:
@@ -133,7 +133,7 @@ def make_plan(
         segmenter=segmenter,
         locator=coarse,
         margin_mm=margin,
-        gap_mm=gap,
+        gap_mm=GAP_MM,
         minimum_mm3=minimum,
     )
 
@@ -160,12 +160,12 @@ def _common_spacing(cases: Sequence[CaseFingerprint]) -> tuple[float, float, flo
     return tuple(float(round(s, 4)) for s in spacing)
 
 
-def _region_sizes(cases: Sequence[CaseFingerprint]) -> tuple[float, float, float]:
+def _region_sizes(cases: Sequence[CaseFingerprint]) -> tuple[float, float]:
     sizes = np.concatenate([np.array(c.box_sizes) for c in cases])
     typical = float(np.median(np.prod(sizes, axis=1) ** (1 / 3)))
     volumes = [v for c in cases for v in c.box_volumes]
     margin = float(np.clip(0.1 * typical, 6.0, 20.0))
-    return margin, cases[0].gap_mm, float(0.1 * np.percentile(volumes, 5))
+    return margin, float(0.1 * np.percentile(volumes, 5))
 
 
 def _patch_voxels(memory_gb: float, base_channels: int) -> int:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,16 +13,17 @@ import numpy as np
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.normalization import case_settings, normalize
 from ActiveSegLoopLib.images.orientation import to_lps
-from ActiveSegLoopLib.images.regions import Box, find_boxes
+from ActiveSegLoopLib.images.regions import Box
 from ActiveSegLoopLib.images.resampling import resample_image, resample_labels, with_spacing
 from ActiveSegLoopLib.images.volume import Volume
-from ActiveSegLoopLib.model.batches import PreparedCase, patch_points
-from ActiveSegLoopLib.model.fingerprint import region_gap_mm
+from ActiveSegLoopLib.model.fingerprint import labeled_boxes
 from ActiveSegLoopLib.model.plan import Plan
+from ActiveSegLoopLib.model.prepared import PreparedCase, StoredCase, patch_points, store
 from ActiveSegLoopLib.study.annotation import Annotated
+from ActiveSegLoopLib.study.files import STAGING, make_folder, remove_if_left, staging
 
 # Raised whenever preparing a case would give other arrays, so that old ones aren't reused.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,16 @@ class LabeledCase:
 def in_lps(
     volumes: Sequence[Volume], channels: Volume, annotated: Annotated
 ) -> tuple[list[Volume], np.ndarray, Annotated]:
-    """Everything of a case with its axes along LPS, no voxel changed."""
+    """Everything of a case with its axes along LPS, no voxel's place changed.
+
+    Where a label isn't annotated it becomes background: nobody has vouched for it.
+    """
     codes = to_lps(Volume(annotated.codes, channels.geometry)).array
+    upright = to_lps(channels).array
+    vouched = np.pad(annotated.subsets, ((0, 0), (1, 0)))[codes, upright]
     return (
         [to_lps(v) for v in volumes],
-        to_lps(channels).array,
+        np.where(vouched, upright, 0).astype(np.uint8),
         Annotated(codes, annotated.subsets),
     )
 
@@ -94,104 +98,124 @@ class Preparation:
         self.plan = plan
         self.used: set[str] = set()
 
-    def segmenter_cases(self, case: LabeledCase) -> list[PreparedCase]:
+    def segmenter_cases(self, case: LabeledCase) -> list[StoredCase]:
         """One prepared case per organ instance, or one for the whole volume without a locator."""
-        return self._prepared(case, "segmenter", self._prepare_segmenter)
+        cascade = self.plan.locator is not None
+        relevant = {"margin_mm": self.plan.margin_mm if cascade else None}
+        return self._prepared(case, "segmenter", relevant, self._prepare_segmenter)
 
-    def locator_cases(self, case: LabeledCase) -> list[PreparedCase]:
+    def locator_cases(self, case: LabeledCase) -> list[StoredCase]:
         """The whole volume on the coarse grid, any label against background."""
-        return self._prepared(case, "locator", self._prepare_locator)
+        return self._prepared(case, "locator", {}, self._prepare_locator)
 
     def forget_unused(self) -> None:
-        """Delete what was prepared for other contents or plans."""
+        """Delete what was prepared for other contents or plans, or left unfinished by a kill."""
         for entry in self.folder.iterdir():
-            if entry.name not in self.used:
-                shutil.rmtree(entry)
+            if entry.name.startswith(STAGING):
+                remove_if_left(entry)
+            elif entry.name not in self.used:
+                # Moved away first, so that a kill can't leave half of it under its name.
+                with staging(self.folder) as bin:
+                    entry.rename(bin / entry.name)
 
-    def _prepared(self, case: LabeledCase, stage: str, prepare) -> list[PreparedCase]:
+    def _prepared(
+        self,
+        case: LabeledCase,
+        stage: str,
+        relevant: dict,
+        prepare: Callable[[LabeledCase], Iterator[PreparedCase]],
+    ) -> list[StoredCase]:
         plan = self.plan.to_dict()
-        relevant = {k: plan[k] for k in ("normalization", "margin_mm", "gap_mm", "minimum_mm3")}
-        relevant |= {"spacing": plan[stage]["spacing"], "cascade": plan["locator"] is not None}
+        relevant |= {"normalization": plan["normalization"], "spacing": plan[stage]["spacing"]}
         content = json.dumps([_FORMAT, stage, case.key, relevant], sort_keys=True)
         name = hashlib.sha256(content.encode()).hexdigest()[:32]
         self.used.add(name)
         folder = self.folder / name
         if not folder.is_dir():
-            # Another process may prepare the same: each writes its own, the first rename wins.
-            temporary = self.folder / f"{name}.{os.getpid()}.tmp"
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
-            for index, part in enumerate(prepare(case)):
-                _write(temporary / str(index), part)
-            try:
-                temporary.rename(folder)
-            except OSError:
-                if not folder.is_dir():
-                    raise
-                shutil.rmtree(temporary)
-        parts = sorted(folder.iterdir(), key=lambda path: int(path.name))
-        return [_read(path, case.name) for path in parts]
+            make_folder(self.folder)
+            with staging(self.folder) as temporary:
+                unfinished = temporary / name
+                unfinished.mkdir()
+                for index, part in enumerate(prepare(case)):
+                    store(unfinished / str(index), part)
+                try:
+                    unfinished.rename(folder)
+                except OSError:
+                    # Another process may have prepared the same meanwhile: the first one wins.
+                    if not folder.is_dir():
+                        raise
+        parts = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
+        return [StoredCase(case.name, folder / str(part)) for part in parts]
 
-    def _prepare_segmenter(self, case: LabeledCase) -> list[PreparedCase]:
+    def _prepare_segmenter(self, case: LabeledCase) -> Iterator[PreparedCase]:
         volumes, channels, annotated = in_lps(*case.load())
         settings = normalized_settings(self.plan, volumes)
         boxes: list[Box | None] = [None]
         if self.plan.locator is not None:
-            geometry = volumes[0].geometry
             # Twice the margin: room for the jitter of the patch within the case.
-            boxes = find_boxes(
-                channels > 0, geometry.spacing, 2 * self.plan.margin_mm, 0.0,
-                region_gap_mm(geometry, annotated),
+            boxes = labeled_boxes(
+                channels, annotated, volumes[0].geometry.spacing, 2 * self.plan.margin_mm
             )
-        parts = []
         for box in boxes:
             image, geometry, original = network_input(
                 volumes, settings, box, self.plan.segmenter.spacing
             )
             inside = np.s_[:] if box is None else box.slices
-            label, codes = _on_grid(
-                channels[inside], annotated.codes[inside], annotated.subsets, original, geometry
-            )
-            if annotated.subsets.any(axis=1)[codes].any():
-                parts.append(_prepared_case(case.name, image, label, codes, annotated.subsets))
-        return parts
+            part = Annotated(annotated.codes[inside], annotated.subsets)
+            if part.any().any():
+                label, codes = _on_grid(channels[inside], part, original, geometry)
+                yield _prepared_case(case.name, image, label, codes, annotated.subsets)
 
-    def _prepare_locator(self, case: LabeledCase) -> list[PreparedCase]:
+    def _prepare_locator(self, case: LabeledCase) -> Iterator[PreparedCase]:
         volumes, channels, annotated = in_lps(*case.load())
         settings = normalized_settings(self.plan, volumes)
         image, geometry, original = network_input(
             volumes, settings, None, self.plan.locator.spacing
         )
-        label, codes = _on_grid(
-            channels, annotated.codes, annotated.subsets, original, geometry
-        )
+        label, codes = _on_grid(channels, annotated, original, geometry)
         # "Any label" is known where all labels were looked for, or where one was found.
         codes = (annotated.subsets.all(axis=1)[codes] | (label > 0)).astype(np.uint8)
-        subsets = np.array([[False], [True]])
-        label = (label > 0).astype(np.uint8)
-        return [_prepared_case(case.name, image, label, codes, subsets)]
+        if codes.any():
+            subsets = np.array([[False], [True]])
+            yield _prepared_case(case.name, image, (label > 0).astype(np.uint8), codes, subsets)
 
 
 def _on_grid(
-    channels: np.ndarray,
-    codes: np.ndarray,
-    subsets: np.ndarray,
-    original: Geometry,
-    geometry: Geometry,
+    channels: np.ndarray, annotated: Annotated, original: Geometry, geometry: Geometry
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and codes on a network's grid; labels only where they're annotated."""
-    annotated = np.concatenate([np.zeros((len(subsets), 1), bool), subsets], axis=1)
-    channels = np.where(annotated[codes, channels], channels, 0).astype(np.uint8)
-    if codes.size and codes.min() == codes.max():
+    """Labels and codes on a network's grid with the same edges."""
+    codes = annotated.codes
+    if codes.min() == codes.max():
         label = resample_labels(Volume(channels, original), geometry).array
         return label, np.full(geometry.shape, codes.flat[0], np.uint8)
     # Between a labeled slice and one that isn't, nothing may be interpolated.
-    nearest = np.ix_(*(_nearest(n, m) for n, m in zip(original.shape, geometry.shape, strict=True)))
-    return channels[nearest], codes[nearest]
+    known = annotated.subsets.sum(axis=1)[codes]
+    slices = np.ix_(
+        *(
+            _sources(known.sum(axis=tuple(a for a in range(3) if a != axis)), size)
+            for axis, size in enumerate(geometry.shape)
+        )
+    )
+    return channels[slices], codes[slices]
 
 
-def _nearest(size: int, target: int) -> np.ndarray:
-    return np.minimum(((np.arange(target) + 0.5) * size / target).astype(int), size - 1)
+def _sources(known: np.ndarray, target: int) -> np.ndarray:
+    """For each slice of a grid of `target` slices along an axis, the slice that it is taken from.
+
+    Of several that lie in it the one of which most is `known` (a number per slice), or else the
+    most central one: on a coarser grid, sparsely labeled slices would else mostly be lost.
+    """
+    step = len(known) / target
+    centers = (np.arange(target) + 0.5) * step - 0.5
+    sources = np.clip(np.rint(centers), 0, len(known) - 1).astype(int)
+    for index, center in enumerate(centers):
+        inside = np.arange(
+            max(0, int(np.ceil(center - step / 2 - 1e-9))),
+            min(len(known), int(np.ceil(center + step / 2 - 1e-9))),
+        )
+        if len(inside) > 1:
+            sources[index] = min(inside, key=lambda i: (-known[i], abs(i - center)))
+    return sources
 
 
 def _prepared_case(name, image, label, codes, subsets) -> PreparedCase:
@@ -199,20 +223,3 @@ def _prepared_case(name, image, label, codes, subsets) -> PreparedCase:
     return PreparedCase(
         name, image.astype(np.float16), label, codes, subsets, patch_points(label, codes, subsets)
     )
-
-
-def _write(folder: Path, case: PreparedCase) -> None:
-    folder.mkdir()
-    for name in ("image", "channels", "codes", "subsets"):
-        np.save(folder / f"{name}.npy", getattr(case, name))
-    for index, points in enumerate(case.points):
-        np.save(folder / f"points{index}.npy", points)
-
-
-def _read(folder: Path, name: str) -> PreparedCase:
-    def load(part: str) -> np.ndarray:
-        return np.load(folder / f"{part}.npy", mmap_mode="r", allow_pickle=False)
-
-    subsets = np.array(load("subsets"))
-    points = tuple(np.array(load(f"points{i}")) for i in range(subsets.shape[1] + 1))
-    return PreparedCase(name, load("image"), load("channels"), load("codes"), subsets, points)

@@ -139,7 +139,7 @@ class RoundTraining:
             cases = self.validation or self.training[:_MARGIN_CASES]
             measured = measured_margin(locate, plan, cases, unseen)
             if measured is None:
-                self.report("warning", text="The locator found no organ in any case it was tried on.")
+                self.report("warning", text="The locator found no organ in any case.")
             else:
                 margin = measured
         return replace(plan, margin_mm=same_everywhere(margin, self.device))

@@ -12,11 +12,12 @@ from torch import nn
 
 from ActiveSegLoopLib.errors import ModelError
 from ActiveSegLoopLib.evaluation.overlap import dice
-from ActiveSegLoopLib.model.batches import PatchBatches, PreparedCase
+from ActiveSegLoopLib.model.batches import PatchBatches
 from ActiveSegLoopLib.model.device import choose_device
 from ActiveSegLoopLib.model.network import UNet
 from ActiveSegLoopLib.model.plan import StagePlan, smaller_patch
 from ActiveSegLoopLib.model.prediction import predict
+from ActiveSegLoopLib.model.prepared import StoredCase
 from ActiveSegLoopLib.model.preparing import LabeledCase, Preparation
 from ActiveSegLoopLib.model.presets import Preset
 from ActiveSegLoopLib.model.trainer import Stopped, Trainer, TrainingResult
@@ -56,23 +57,27 @@ class StageTraining:
     def train(
         self, training: Sequence[LabeledCase], validation: Sequence[LabeledCase]
     ) -> tuple[nn.Module, TrainingResult]:
-        """The trained network and how it went; the preparation's plan gets the patch that fitted."""
+        """The trained network and how it went; the plan gets the patch that fitted."""
         prepare = getattr(self.preparation, f"{self.name}_cases")
         cases = self._prepare(training, prepare, "training")
         held_out = self._prepare(validation, prepare, "validation")
         if not cases:
             raise ModelError("Nothing in the labeled cases is annotated; label a slice first.")
         stage: StagePlan = getattr(self.preparation.plan, self.name)
+        # Of the planned patch: more of the smaller ones would need the same memory again.
+        batch_size = getattr(self.recipe, self.name).batch_for(stage.patch)
         while True:
             try:
-                network, result = self._train(stage, cases, held_out)
+                network, result = self._train(stage, batch_size, cases, held_out)
                 break
             except torch.OutOfMemoryError:
-                stage = self._with_less_memory(stage)
+                pass
+            # Only here, after the handler, is the memory of the step that failed free.
+            stage = self._with_less_memory(stage)
         self.preparation.plan = replace(self.preparation.plan, **{self.name: stage})
         return network, result
 
-    def _prepare(self, labeled, prepare, what: str) -> list[PreparedCase]:
+    def _prepare(self, labeled, prepare, what: str) -> list[StoredCase]:
         cases = []
         for index, case in enumerate(labeled):
             if self.should_stop():
@@ -85,7 +90,11 @@ class StageTraining:
         return cases
 
     def _train(
-        self, stage: StagePlan, cases: list[PreparedCase], held_out: list[PreparedCase]
+        self,
+        stage: StagePlan,
+        batch_size: int,
+        cases: list[StoredCase],
+        held_out: list[StoredCase],
     ) -> tuple[nn.Module, TrainingResult]:
         settings = getattr(self.recipe, self.name)
         augmentation = self.recipe.augmentation
@@ -94,8 +103,7 @@ class StageTraining:
         part, parts = self.process
         plan = self.preparation.plan
         batches = PatchBatches(
-            cases, stage.patch, stage.spacing, settings.batch_for(stage.patch), self.seed,
-            augmentation,
+            cases, stage.patch, stage.spacing, batch_size, self.seed, augmentation,
             self.recipe.foreground, plan.margin_mm if plan.locator is not None else 0.0,
             part, parts,
         )
@@ -108,10 +116,10 @@ class StageTraining:
         )
         return network, trainer.run()
 
-    def _mean_dice(self, network: nn.Module, stage: StagePlan, cases: list[PreparedCase]) -> float:
-        """Mean over cases and labels of the Dice on annotated voxels; NaN if there are none."""
+    def _mean_dice(self, network: nn.Module, stage: StagePlan, cases: list[StoredCase]) -> float:
+        """Mean over cases and labels of the Dice on annotated voxels; 0 if no label is there."""
         values = []
-        for case in cases:
+        for case in (stored.open() for stored in cases):
             image = np.array(case.image, dtype=np.float32)
             found = predict(network, stage, image, self.device).argmax(0)
             found = found.cpu().numpy()
@@ -121,6 +129,12 @@ class StageTraining:
         return float(np.nanmean(values)) if not np.isnan(values).all() else 0.0
 
     def _with_less_memory(self, stage: StagePlan) -> StagePlan:
+        if self.process[1] > 1:
+            # The others wait in the middle of a step and can't be told.
+            raise ModelError(
+                f"The memory of {self.device} is too small for patches of {stage.patch} voxels; "
+                "train in one process, which then takes smaller ones."
+            )
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         smaller = smaller_patch(stage)

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from ActiveSegLoopLib.model.augmentation import AugmentationSettings
-from ActiveSegLoopLib.model.batches import PatchBatches, PreparedCase, patch_points
+from ActiveSegLoopLib.model.batches import PatchBatches
+from ActiveSegLoopLib.model.prepared import PreparedCase, patch_points
 
 CPU = torch.device("cpu")
 SUBSETS = np.array([[False, False], [True, True]])
@@ -21,7 +22,8 @@ def prepared(name: str, shape=(12, 16, 16), slices=None, seed=0) -> PreparedCase
         codes[:] = 0
         codes[slices] = 1
     image = random.standard_normal((1, *shape)).astype(np.float16)
-    return PreparedCase(name, image, channels, codes, SUBSETS, patch_points(channels, codes, SUBSETS))
+    points = patch_points(channels, codes, SUBSETS)
+    return PreparedCase(name, image, channels, codes, SUBSETS, points)
 
 
 def batches(cases, **changes) -> PatchBatches:

@@ -15,7 +15,7 @@ CT = {
 
 def case(shape, spacing, boxes, intensities=MR) -> CaseFingerprint:
     return CaseFingerprint(
-        shape, spacing, boxes, tuple(float(np.prod(b)) / 2 for b in boxes), 10.0, (intensities,)
+        shape, spacing, boxes, tuple(float(np.prod(b)) / 2 for b in boxes), (intensities,)
     )
 
 

@@ -14,11 +14,12 @@ import torch
 
 from ActiveSegLoopLib.errors import ModelError
 from ActiveSegLoopLib.model.augmentation import AugmentationSettings
-from ActiveSegLoopLib.model.batches import PatchBatches, PreparedCase, patch_points
+from ActiveSegLoopLib.model.batches import PatchBatches
 from ActiveSegLoopLib.model.network import NetworkSettings, UNet
+from ActiveSegLoopLib.model.prepared import PreparedCase, patch_points
 from ActiveSegLoopLib.model.trainer import Stopped, Trainer, TrainingSettings
 
-QUICK = TrainingSettings(iterations=8, batch_size=2, warm_up=1, validations=4)
+QUICK = TrainingSettings(iterations=8, batch_size=2, warm_up=1, validations=4, patience=0)
 
 
 def ball_cases(count=2, size=12) -> list[PreparedCase]:
@@ -35,7 +36,9 @@ def ball_cases(count=2, size=12) -> list[PreparedCase]:
     return cases
 
 
-def trainer(folder, settings=QUICK, validate=None, should_stop=lambda: False, seconds=30.0, dropout=0.3):
+def trainer(
+    folder, settings=QUICK, validate=None, should_stop=lambda: False, seconds=30.0, dropout=0.3
+):
     torch.manual_seed(3)
     network = UNet(
         NetworkSettings(
