@@ -57,10 +57,7 @@ class Predictor:
 
     def __init__(self, model: Model, device: torch.device) -> None:
         self.model = model
-        self.device = device
-        for network in (model.segmenter, model.locator):
-            if network is not None:
-                network.to(device).eval()
+        self._move(device)
 
     @classmethod
     def load(cls, folder: Path | str, device: str = "auto") -> Predictor:
@@ -130,19 +127,37 @@ class Predictor:
     def _predict(
         self, network: nn.Module, stage: StagePlan, image: np.ndarray, warn: Callable[[str], None]
     ) -> Tensor:
-        """Class probabilities (channels, z, y, x); smaller pieces if the GPU's memory is short."""
+        """Class probabilities (channels, z, y, x): in smaller pieces, then on the CPU, if the
+        memory is short.
+        """
+        patch = stage
         while True:
             try:
-                return predict(network, stage, image, self.device)
+                return predict(network, patch, image, self.device)
             except torch.OutOfMemoryError:
-                smaller = smaller_patch(stage)
-                if smaller is None:
+                smaller = smaller_patch(patch)
+                if smaller is not None:
+                    warn(
+                        f"The memory of {self.device} was short; going on with patches of "
+                        f"{smaller.patch} voxels."
+                    )
+                    patch = smaller
+                elif self.device.type == "cuda":
+                    warn("The GPU's memory is too small for this model; the CPU goes on (slower).")
+                    self._move(torch.device("cpu"))
+                    patch = stage
+                else:
                     raise ModelError(
-                        "The GPU's memory is too small for this model; use --device cpu."
+                        "This machine's memory is too small to run the model."
                     ) from None
-                torch.cuda.empty_cache()
-                stage = smaller
-                warn(f"The GPU's memory was short; going on with patches of {stage.patch} voxels.")
+
+    def _move(self, device: torch.device) -> None:
+        if device.type == "cpu" and torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self.device = device
+        for network in (self.model.segmenter, self.model.locator):
+            if network is not None:
+                network.to(device).eval()
 
 
 def _paste(label: np.ndarray, region: Region) -> None:

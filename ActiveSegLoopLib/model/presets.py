@@ -100,6 +100,7 @@ def kim2020(gpu: bool) -> Preset:
         warm_up=0,
         cross_entropy=0.0,
         average=0.0,
+        patience=0,
     )
     noise_only = AugmentationSettings(
         spatial=0.0, blur=0.0, brightness=0.0, contrast=0.0, low_resolution=0.0, gamma=0.0,

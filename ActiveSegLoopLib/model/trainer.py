@@ -49,8 +49,8 @@ class TrainingSettings:
     dice: float = 1.0
     cross_entropy: float = 1.0
     average: float = 0.99
-    validations: int = 10
-    patience: int = 0
+    validations: int = 12
+    patience: int = 4
     plateau_gain: float = 0.001
     mixed_precision: bool = True
 

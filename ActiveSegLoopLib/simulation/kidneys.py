@@ -13,6 +13,7 @@ from ActiveSegLoopLib.simulation.torso import Torso
 from ActiveSegLoopLib.simulation.viscera import Contrast, GreatVessels
 
 LOWEST = -320.0  # nominal mm; the ureters end below every image
+MIDLINE = 18.0  # nominal mm from the middle: what is closer belongs to neither kidney
 
 
 @dataclass(frozen=True)
@@ -173,16 +174,22 @@ def paint_renal_vessels(
     contrast: Contrast,
     rng: np.random.Generator,
 ) -> None:
-    """Ureter with pelvis, vein to the cava, artery from the aorta; labels them."""
+    """Ureter with pelvis, vein to the cava, artery from the aorta; labels them.
+
+    The vein and the artery that cross the midline are labeled on their kidney's side only, as for
+    an operation on that kidney.
+    """
     for path in _collecting_system(kidney, rng):
-        _paint_vessel(canvas, path, rng.uniform(8, 22), URETER, rim=38.0)
+        _paint_vessel(canvas, path, rng.uniform(8, 22), URETER, kidney.side, rim=38.0)
     for path in _vein(kidney, vessels, rng):
-        _paint_vessel(canvas, path, contrast.vein, VEIN, vessels.cava, vessels.aorta)
+        _paint_vessel(
+            canvas, path, contrast.vein, VEIN, kidney.side, vessels.cava, vessels.aorta
+        )
     for path in _artery(kidney, vessels, rng):
-        _paint_vessel(canvas, path, contrast.artery * 0.97, ARTERY, vessels.aorta)
+        _paint_vessel(canvas, path, contrast.artery * 0.97, ARTERY, kidney.side, vessels.aorta)
 
 
-def _paint_vessel(canvas, path, hounsfield, value, until=None, beside=None, rim=None) -> None:
+def _paint_vessel(canvas, path, hounsfield, value, side, until=None, beside=None, rim=None) -> None:
     """A tube and its label, up to the wall of the great vessel `until` and outside `beside`."""
     region, distance = tube(canvas, path, extra=max(canvas.spacing))
     if 0 in region.shape:
@@ -196,7 +203,7 @@ def _paint_vessel(canvas, path, hounsfield, value, until=None, beside=None, rim=
     thinnest = 0.58 * max(canvas.spacing)
     inside = distance < max(0.0, thinnest - float(path[:, 3].min()))
     if until is not None:
-        inside &= _distance_to(region, until) >= 0
+        inside &= (_distance_to(region, until) >= 0) & (side * region.x >= MIDLINE)
     region.label(inside, value)
 
 
