@@ -12,7 +12,8 @@ from ActiveSegLoopLib.study.naming import case_name
 
 # The endings by which a folder of volumes is told from a DICOM folder.
 _ENDINGS = (
-    ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".gipl", ".gipl.gz", ".hdr", ".tif", ".tiff",
+    ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".gipl", ".gipl.gz", ".hdr", ".tif",
+    ".tiff",
 )
 
 

@@ -7,13 +7,23 @@ and a typing error answer at once.
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from ActiveSegLoopLib import __version__
 from ActiveSegLoopLib.jobs.commands import (
-    add, check, demo, export, init, label, segment, serve, status, train,
+    add,
+    check,
+    demo,
+    export,
+    init,
+    label,
+    segment,
+    serve,
+    status,
+    train,
 )
 from ActiveSegLoopLib.jobs.job import USAGE, run_job
 
@@ -56,6 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 is success, 1 an error, 2 a mistake in the command itself, 130 a job that was stopped.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A console that lacks a letter of a label's name is no reason to fail.
+            stream.reconfigure(errors="replace")
     try:
         options = make_parser().parse_args(arguments)
     except SystemExit as ended:  # argparse has printed the help or the error

@@ -187,23 +187,25 @@ def export_dataset(
                 darkest.append([float(v.array.min()) for v in item.volumes])
             report("progress", stage="exporting", step=index + 1, total=len(chosen))
         if not counts["Tr"]:
-            raise StudyError(
-                f"No case of the study {study.folder} can be exported to train on: "
-                + (f"all {len(partial)} labeled ones are only partly labeled, which this format "
-                   "can't say; use --format nnunet." if partial else "none is labeled yet.")
+            reason = (
+                f"all {len(partial)} labeled ones are only partly labeled, which this format can't "
+                "say; use --format nnunet" if partial else "none is labeled yet"
             )
-        channels = {len(row) for row in darkest}
-        if len(channels) > 1:
+            raise StudyError(
+                f"No case of the study {study.folder} can be exported to train on: {reason}."
+            )
+        if len({len(row) for row in darkest}) > 1:
             raise StudyError("The study's cases differ in their number of channels.")
-        writer.finish(out.name, ["CT" if v.max() <= _AIR_HU else "other" for v in np.array(darkest).T])
+        brightest_dark = np.max(darkest, axis=0)
+        writer.finish(out.name, ["CT" if v <= _AIR_HU else "other" for v in brightest_dark])
         if out.exists():
             out.rmdir()
         os.replace(folder, out)
     if partial:
         report(
             "warning",
-            text=f"{counted(len(partial), 'partly labeled case')} left out, such as {partial[0]}: this "
-            "format can't say what wasn't labeled; --format nnunet can.",
+            text=f"{counted(len(partial), 'partly labeled case')} left out, such as {partial[0]}: "
+            "this format can't say what wasn't labeled; --format nnunet can.",
         )
     return {"folder": out, "training": counts["Tr"], "test": counts["Ts"]}
 

@@ -82,13 +82,16 @@ class Job:
         self._person.close()
 
 
-def run_job(name: str, run: Callable[[Namespace, Job], None], options: Namespace,
-            arguments: list[str]) -> int:
+def run_job(
+    name: str, run: Callable[[Namespace, Job], None], options: Namespace, arguments: list[str]
+) -> int:
     """Run a command and return its exit status; every error becomes one line on stderr."""
     json = "events" if options.events == "json" else "result" if options.json else None
     with ExitStack() as stack:
         machine = stack.enter_context(machine_stdout()) if json else None
-        should_stop = stack.enter_context(Cancel(options.cancel_file, options.cancel_on_stdin_close))
+        should_stop = stack.enter_context(
+            Cancel(options.cancel_file, options.cancel_on_stdin_close)
+        )
         job = Job(JobLog(name, arguments), should_stop, json, machine)
         stack.callback(job.close)
         status = _guarded(run, options, job)

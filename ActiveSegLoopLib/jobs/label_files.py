@@ -6,26 +6,43 @@ from pathlib import Path
 
 import numpy as np
 
-from ActiveSegLoopLib.errors import StudyError
+from ActiveSegLoopLib.errors import ImageError, StudyError
+from ActiveSegLoopLib.images.geometry import Geometry
+from ActiveSegLoopLib.images.placing import place, whole_voxel_offset
 from ActiveSegLoopLib.images.reading import read_labelmap
 from ActiveSegLoopLib.images.segmentation import Segment, read_segmentation
-from ActiveSegLoopLib.images.volume import Volume
+from ActiveSegLoopLib.images.volume import Volume, require_same_geometry
 from ActiveSegLoopLib.study.schema import LabelSchema
 
 
-def read_label_file(path: Path, schema: LabelSchema) -> Volume:
-    """A label file in the schema's values.
+def read_label_file(path: Path, schema: LabelSchema, grid: Geometry, image: object) -> Volume:
+    """A label file in the schema's values on the grid of `image`, which only errors name.
 
     The segments of a .seg.nrrd are recognized by their id, else by their name, whatever their
-    values; any other file holds the schema's values already. Raises ImageError for a file that
-    can't be read, StudyError for a segment or value that the schema doesn't have.
+    values, and may cover a part of the grid, as Slicer crops them; any other file holds the
+    schema's values already, on the whole grid. Raises ImageError for a file that can't be read or
+    lies elsewhere, StudyError for a segment or value that the schema doesn't have.
     """
     if path.name.lower().endswith(".seg.nrrd"):
         volume, segments = read_segmentation(path)
-        if segments:
-            return volume.with_array(_in_schema_values(path, volume.array, segments, schema))
+        volume = volume.with_array(_in_schema_values(path, volume.array, segments, schema))
+        if whole_voxel_offset(volume.geometry, grid) is not None:
+            return _placed(path, volume, grid)
     else:
         volume = read_labelmap(path)
+        _require_known_values(path, volume, schema)
+    require_same_geometry(grid, volume, str(image), str(path))
+    return volume
+
+
+def _placed(path: Path, volume: Volume, grid: Geometry) -> Volume:
+    try:
+        return place(volume, grid)
+    except ImageError as error:
+        raise ImageError(f"{path} doesn't fit: {error}") from error
+
+
+def _require_known_values(path: Path, volume: Volume, schema: LabelSchema) -> None:
     known = {0, *(label.value for label in schema.labels)}
     strange = sorted(set(np.unique(volume.array).tolist()) - known)
     if strange:
@@ -33,7 +50,6 @@ def read_label_file(path: Path, schema: LabelSchema) -> Volume:
             f"{path} holds the value {strange[0]}, which no label of the study has; its labels "
             f"are {', '.join(f'{label.value}={label.name}' for label in schema.labels)}."
         )
-    return volume
 
 
 def _in_schema_values(

@@ -14,10 +14,10 @@ from typing import Any
 class JobLog:
     """Collects a job's lines and writes them to `<folder>/<date>-<name>-....log`.
 
-    The file appears with the first thing that the job did, or with a fault of the program, so that
-    a job that refused its input leaves none. Without a folder, or where it can't be written, a failure is
-    logged in the system's folder for temporary files. Images' contents and DICOM tags are never
-    logged.
+    The file appears with the first thing that the job did, or with a fault of the program, so
+    that a job that refused its input leaves none. Without a folder, or where it can't be written,
+    a fault is logged in the system's folder for temporary files. Images' contents and DICOM tags
+    are never logged.
     """
 
     def __init__(self, name: str, arguments: list[str], folder: Path | None = None) -> None:

@@ -86,6 +86,8 @@ def seconds(text: str) -> dict[str, float]:
     for part in text.split(","):
         name, _, number = part.partition("=")
         if not name.strip() or not re.fullmatch(r"\s*\d+(\.\d+)?\s*", number):
-            raise argparse.ArgumentTypeError(f"'{part}' isn't a label and seconds such as artery=310")
+            raise argparse.ArgumentTypeError(
+                f"'{part}' isn't a label and seconds such as artery=310"
+            )
         found[name.strip()] = float(number)
     return found

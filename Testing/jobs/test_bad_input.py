@@ -4,11 +4,11 @@ import gzip
 
 import numpy as np
 import pytest
-from Testing.jobs.running import call, content
 
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_volume
+from Testing.jobs.running import call, content
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,8 @@ def bad(tmp_path_factory):
     (folder / "text.nii.gz").write_bytes(gzip.compress(b"no image at all"))
     (folder / "empty.nii.gz").touch()
     (folder / "notes.json").write_text("{}")
-    write_volume(folder / "grid.nii.gz", Volume(np.zeros((4, 4, 4), np.uint8), Geometry((4,) * 3, (1,) * 3)))
+    small = Volume(np.zeros((4, 4, 4), np.uint8), Geometry((4,) * 3, (1,) * 3))
+    write_volume(folder / "grid.nii.gz", small)
     (folder / "void").mkdir()
     return folder
 
@@ -28,11 +29,11 @@ def refused(folder, capfd, said, *arguments):
     before = content(folder)
     capfd.readouterr()
     assert call(*arguments) == 1
-    captured = capfd.readouterr()
-    assert captured.out == ""
-    assert captured.err.startswith("activesegloop: ") and captured.err.count("\n") == 1, captured.err
-    assert said in captured.err
-    assert "Error" not in captured.err, "That is a fault of the program and not of the input."
+    out, error = capfd.readouterr()
+    assert out == ""
+    assert error.startswith("activesegloop: ") and error.count("\n") == 1, error
+    assert said in error
+    assert "Error" not in error, "That is a fault of the program and not of the input."
     assert content(folder) == before
 
 
@@ -97,11 +98,13 @@ def test_a_label_file_that_can_not_be_used_is_refused(study, data, bad, tmp_path
     refused(study, capfd, "no case 'p9'", "label", study, "p9", good)
     refused(study, capfd, "missing.nii.gz", "label", study, "p2", bad / "missing.nii.gz")
     refused(study, capfd, "grid", "label", study, "p2", bad / "grid.nii.gz")
+    refused(study, capfd, "isn't a label map", "label", study, "p2", data.image(2))
     refused(study, capfd, "no axial slice 99", "label", study, "p2", good, "--slices", "axial:99")
     refused(study, capfd, "no label 'bone'", "label", study, "p2", good, "--classes", "bone")
     refused(study, capfd, "no label 'bone'", "label", study, "p2", good, "--seconds", "bone=3")
     other = tmp_path / "other.nii.gz"
-    write_volume(other, Volume(np.full((20, 24, 24), 4, np.uint8), Geometry((20, 24, 24), (1.5, 1, 1))))
+    grid = Geometry((20, 24, 24), (1.5, 1, 1))
+    write_volume(other, Volume(np.full((20, 24, 24), 4, np.uint8), grid))
     refused(study, capfd, "value 4", "label", study, "p2", other)
 
 

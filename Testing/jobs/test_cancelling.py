@@ -5,6 +5,7 @@ import shutil
 import signal
 
 import pytest
+
 from Testing.jobs.running import call, events_of, start
 
 ITERATIONS = 60

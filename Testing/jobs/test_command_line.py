@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from Testing.jobs.running import call, content, run
 
 from ActiveSegLoopLib.jobs.command_line import COMMANDS
+from Testing.jobs.running import call, command, content, environment, run
 
 
 def test_help_lists_every_command_and_loads_nothing_heavy():
@@ -78,6 +78,15 @@ def test_python_m_runs_the_same_program(tmp_path):
     ran = run("status", tmp_path / "nowhere")
     assert ran.returncode == 1 and ran.stdout == ""
     assert ran.stderr.startswith("activesegloop: ") and ran.stderr.count("\n") == 1
+
+
+def test_a_console_without_a_letter_is_no_reason_to_fail(tmp_path):
+    ran = subprocess.run(
+        command("init", tmp_path / "study", "--labels", "1=Gefäß"),
+        env=environment() | {"PYTHONIOENCODING": "ascii"}, capture_output=True, text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "1=Gef??" in ran.stdout
 
 
 def test_reading_a_study_leaves_it_as_it_was(study, capsys):

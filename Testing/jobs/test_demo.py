@@ -8,7 +8,7 @@ def test_a_demo_that_is_stopped_says_where_its_beginnings_are(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     assert call("demo", "--device", "cpu", "--cancel-file", "stop") == 130
     said = capsys.readouterr().err
-    assert said.startswith("activesegloop: ") and said.endswith("What was made so far is in demo.\n")
+    assert said.startswith("activesegloop: ") and said.endswith("made so far is in demo.\n")
     before = content(tmp_path / "demo")
     assert call("demo", "--device", "cpu", "--cancel-file", "stop") == 130
     assert capsys.readouterr().err.endswith("is in demo-2.\n"), "A demo before it isn't touched."

@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from Testing.jobs.conftest import LIVER, SPLEEN, balls
-from Testing.jobs.running import call
 
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.reading import read_image, read_labelmap
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_volume
+from Testing.jobs.conftest import LIVER, SPLEEN, balls
+from Testing.jobs.running import call
 
 
 def files(folder):
@@ -64,7 +64,8 @@ def test_a_decathlon_data_set_has_only_wholly_labeled_cases(study, data, tmp_pat
     assert described["test"] == ["./imagesTs/p5.nii.gz"]
     for pair in described["training"]:
         label = read_labelmap(tmp_path / "out" / pair["label"])
-        assert label.geometry.difference(read_image(tmp_path / "out" / pair["image"]).geometry) is None
+        image = read_image(tmp_path / "out" / pair["image"])
+        assert label.geometry.difference(image.geometry) is None
         assert set(np.unique(label.array)) == {0, 1, 2}
     assert call("init", tmp_path / "again", "--from", tmp_path / "out" / "dataset.json") == 0
 

@@ -2,18 +2,21 @@
 
 import numpy as np
 import pytest
-from Testing.jobs.conftest import LIVER, SHAPE, SPLEEN, balls
-from Testing.jobs.running import call, content
 
+from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.segmentation import Segment, write_segmentation
+from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.study import Study
+from Testing.jobs.conftest import LIVER, SHAPE, SPLEEN, balls
+from Testing.jobs.running import call, content
 
 
 def test_adding_again_adds_only_what_is_new(study, data, capsys):
     before = content(study / "labels")
     assert call("add", study, data.image(0), data.image(1), "--labels", data.labels) == 0
-    assert "Added 0 pool cases, 0 with labels; 2 were in the study already." in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said == "Added 0 pool cases, 0 with labels; 2 were in the study already.\n"
     assert content(study / "labels") == before
     assert call("add", study, data.images, "--labels", data.labels) == 0
     assert "Added 2 pool cases, 3 with labels; 4 were" in capsys.readouterr().out, (
@@ -46,7 +49,8 @@ def test_the_patient_in_the_name_keeps_images_in_one_role(study, tmp_path, capsy
 def test_channels_make_one_case(study, tmp_path):
     for number in range(2):
         for channel in range(2):
-            write_volume(tmp_path / f"q{number}_{channel:04d}.nii.gz", balls(20 + 2 * number + channel)[0])
+            image, _ = balls(20 + 2 * number + channel)
+            write_volume(tmp_path / f"q{number}_{channel:04d}.nii.gz", image)
     assert call("add", study, tmp_path, "--channels", 2) == 0
     opened = Study.open(study)
     assert [p.name for p in opened.case("q1").channels] == ["q1_0000.nii.gz", "q1_0001.nii.gz"]
@@ -58,19 +62,44 @@ def test_a_dicom_folder_is_one_image(study, shared_data):
     assert Study.open(study).case("ct_head").geometry.shape[0] == 93
 
 
-@pytest.mark.parametrize("by", ["id", "name"])
-def test_segments_are_recognized_by_id_or_name_whatever_their_values(study, tmp_path, by):
+@pytest.mark.parametrize(
+    "spleen, liver",
+    [
+        pytest.param(("spleen", "Milz"), ("liver", "Leber"), id="by id"),
+        pytest.param(("Segment_1", "Spleen"), ("Segment_2", "Liver"), id="by name"),
+    ],
+)
+def test_segments_are_recognized_by_id_or_name_whatever_their_values(
+    study, tmp_path, spleen, liver
+):
     _, truth = balls(2)
     swapped = truth.with_array(np.select([truth.array == LIVER, truth.array == SPLEEN], [2, 1], 0))
     segments = [
-        Segment("spleen" if by == "id" else "Segment_1", 1, "Milz" if by == "id" else "Spleen", (1, 0, 0)),
-        Segment("liver" if by == "id" else "Segment_2", 2, "Leber" if by == "id" else "Liver", (0, 1, 0)),
+        Segment(spleen[0], 1, spleen[1], (1, 0, 0)), Segment(liver[0], 2, liver[1], (0, 1, 0)),
     ]
     write_segmentation(tmp_path / "drawn.seg.nrrd", swapped, segments)
     assert call("label", study, "p2", tmp_path / "drawn.seg.nrrd") == 0
     opened = Study.open(study)
     stored = opened.labelmap(opened.latest(opened.case("p2")))
     assert np.array_equal(stored.array, truth.array)
+
+
+def test_a_segmentation_that_slicer_cropped_returns_to_its_place(study, tmp_path, capsys):
+    _, truth = balls(2)
+    low, high = (3, 5, 1), (19, 20, 23)
+    part = truth.array[tuple(map(slice, low, high))]
+    origin = truth.geometry.index_to_world(np.array([low]))[0]
+    cropped = Volume(part, Geometry(part.shape, truth.geometry.spacing, tuple(origin)))
+    segments = Study.open(study).schema.segments()
+    write_segmentation(tmp_path / "part.seg.nrrd", cropped, segments)
+    assert call("label", study, "p2", tmp_path / "part.seg.nrrd") == 0
+    opened = Study.open(study)
+    stored = opened.labelmap(opened.latest(opened.case("p2")))
+    assert np.array_equal(stored.array, truth.array)
+    moved = Volume(part, Geometry(part.shape, truth.geometry.spacing, tuple(origin - 39)))
+    write_segmentation(tmp_path / "moved.seg.nrrd", moved, segments)
+    assert call("label", study, "p2", tmp_path / "moved.seg.nrrd") == 1
+    assert "labeled voxels lie outside the image" in capsys.readouterr().err
 
 
 def test_a_segment_that_the_study_does_not_know_is_refused_if_it_is_drawn(study, tmp_path, capsys):

@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from Testing.jobs.conftest import LIVER, SPLEEN
-from Testing.jobs.running import call, events_of, run
 
 from ActiveSegLoopLib.evaluation.overlap import dice
 from ActiveSegLoopLib.images.reading import read_labelmap
 from ActiveSegLoopLib.images.segmentation import read_segmentation
 from ActiveSegLoopLib.study import Study
+from Testing.jobs.conftest import LIVER, SPLEEN
+from Testing.jobs.running import call, events_of, run
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,9 @@ def test_any_list_of_slices_comes_back(numbers):
     assert slices("coronal:" + ",".join(map(str, numbers))) == ("coronal", tuple(numbers))
 
 
-@pytest.mark.parametrize("text", ["axial", "axial:", "axial:a", "oblique:1", "axial:-1", "axial:5-3"])
+@pytest.mark.parametrize(
+    "text", ["axial", "axial:", "axial:a", "oblique:1", "axial:-1", "axial:5-3"]
+)
 def test_what_is_no_list_of_slices_is_refused(text):
     with pytest.raises(ArgumentTypeError):
         slices(text)

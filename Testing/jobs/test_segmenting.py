@@ -4,11 +4,12 @@ import shutil
 
 import numpy as np
 import pytest
-from Testing.jobs.running import call, content
 
 from ActiveSegLoopLib.images.reading import read_labelmap
 from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.study import Study
+from Testing.jobs.conftest import LIVER, SPLEEN, balls
+from Testing.jobs.running import call, content
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_a_bad_image_is_reported_and_the_others_are_segmented(model, data, tmp_p
     assert sorted(path.name for path in out.iterdir()) == ["p3.seg.nrrd", "p4.seg.nrrd"]
 
 
-def test_existing_segmentations_are_skipped_or_replaced_only_on_demand(model, data, tmp_path, capsys):
+def test_existing_segmentations_are_skipped_or_replaced_on_demand(model, data, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "p3.seg.nrrd").write_text("corrected by hand")
@@ -60,6 +61,27 @@ def test_cases_of_the_study_need_no_folder_by_name_or_by_image(trained, data, tm
     opened = Study.open(study)
     kept = [opened.prediction(opened.current_round(), case) for case in opened.cases()]
     assert [path is not None for path in kept] == [True, False, True]
+
+
+def test_several_channels_are_segmented_together(tmp_path, capsys):
+    study, images = tmp_path / "study", tmp_path / "images"
+    images.mkdir()
+    image, labels = balls(0)
+    for name in ("q", "r"):
+        for channel in range(2):
+            noisy = image.with_array(image.array + 3 * channel + ord(name))
+            write_volume(images / f"{name}_{channel:04d}.nii.gz", noisy)
+    write_volume(tmp_path / "q.nii.gz", labels)
+    q = [images / f"q_{channel:04d}.nii.gz" for channel in range(2)]
+    assert call("init", study, "--labels", f"{LIVER}=liver,{SPLEEN}=spleen") == 0
+    assert call("add", study, *q, "--channels", 2, "--labels", tmp_path) == 0
+    assert call("train", study, "--preset", "fast", *CPU, "--iterations", 1) == 0
+    capsys.readouterr()
+    assert call("segment", study, images / "r_0000.nii.gz", "--out", tmp_path / "out", *CPU) == 1
+    assert "needs 0000, 0001" in capsys.readouterr().err
+    assert call("segment", study, images, "--out", tmp_path / "out", *CPU) == 0
+    assert sorted(content(tmp_path / "out")) == ["q.seg.nrrd", "r.seg.nrrd"]
+    assert (study / "predictions" / "round-001" / "q.seg.nrrd").exists()
 
 
 def test_a_moved_image_is_not_silently_replaced_by_another(trained, data, tmp_path, capsys):

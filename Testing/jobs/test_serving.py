@@ -4,10 +4,10 @@ import json
 import signal
 
 import pytest
-from Testing.jobs.running import start
 
 from ActiveSegLoopLib.images.segmentation import read_segmentation
 from ActiveSegLoopLib.study import Study
+from Testing.jobs.running import start
 
 
 @pytest.fixture

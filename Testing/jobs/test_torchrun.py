@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from Testing.jobs.running import call, environment, events_of
-from Testing.jobs.training_driver import preset_with_batch
 
 from ActiveSegLoopLib.model.presets import PRESETS
+from Testing.jobs.running import call, environment, events_of
+from Testing.jobs.training_driver import preset_with_batch
 
 DRIVER = Path(__file__).with_name("training_driver.py")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

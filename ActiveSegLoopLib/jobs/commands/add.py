@@ -111,7 +111,6 @@ def _add(
     What may be wrong with its labels is found before anything is added.
     """
     from ActiveSegLoopLib.images.reading import read_image
-    from ActiveSegLoopLib.images.volume import require_same_geometry
     from ActiveSegLoopLib.jobs.case_files import group_of
     from ActiveSegLoopLib.jobs.label_files import read_label_file
 
@@ -127,9 +126,8 @@ def _add(
             return False, False
     labelmap = None
     if path is not None:
-        labelmap = read_label_file(path, study.schema)
-        image = read_image(files.images[0], options.series)
-        require_same_geometry(image, labelmap, str(files.images[0]), str(path))
+        grid = read_image(files.images[0], options.series).geometry
+        labelmap = read_label_file(path, study.schema, grid, files.images[0])
     case = known or study.add_case(
         files.images, files.name, options.role, group_of(files, options.group_regex),
         series=None if options.series is None else [options.series],

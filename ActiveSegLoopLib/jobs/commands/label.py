@@ -63,7 +63,7 @@ def run(options: Namespace, job: Job) -> None:
     classes = options.classes and tuple(_label_id(study.schema, name) for name in options.classes)
     revision = study.add_revision(
         case,
-        read_label_file(options.file, study.schema),
+        read_label_file(options.file, study.schema, case.geometry, f"the case '{case.name}'"),
         Annotation(chosen or None, classes),
         origin=options.origin,
         model_round=_corrected_round(study, case) if options.origin == "corrected" else None,

@@ -1,4 +1,4 @@
-"""Show where the loop of a study stands: its cases, what is labeled, its rounds. Changes nothing."""
+"""Show where the loop of a study stands: cases, labels, rounds. Changes nothing."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def run(options: Namespace, job: Job) -> None:
         dice = "" if item["mean_dice"] is None else f", mean Dice {item['mean_dice']:.3f}"
         lines.append(
             f"round {item['round']}: {item['state']}, {item['preset']}, "
-            f"{counted(item['training_cases'], 'training case')}{dice}{', current' * item['current']}"
+            f"{counted(item['training_cases'], 'training case')}{dice}"
+            + ", current" * item["current"]
         )
     job.result(
         "\n".join(lines), study=study.folder, **study.schema.to_dict(), cases=cases, rounds=rounds

@@ -33,7 +33,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--iterations", type=positive, metavar="N", help="how long (default: the preset's)"
     )
     parser.add_argument(
-        "--seed", type=not_negative, default=0, metavar="N", help="for everything drawn (default: 0)"
+        "--seed", type=not_negative, default=0, metavar="N",
+        help="for everything that is drawn at random (default: 0)",
     )
     for_programs(parser)
 
@@ -65,5 +66,6 @@ def _in_words(finished: Round) -> str:
         lines.append(f"Dice on {counted(len(metrics['validation']), 'held-out case')}:")
         width = max(map(len, metrics["dice"]))
         for name, value in metrics["dice"].items():
-            lines.append(f"  {name:{width}}  " + ("none there" if value is None else f"{value:.3f}"))
+            shown = "none there" if value is None else f"{value:.3f}"
+            lines.append(f"  {name:{width}}  {shown}")
     return "\n".join(lines)
