@@ -115,11 +115,12 @@ def _volume(folder: Path, series: Series) -> Volume:
     if len(images) == 1:
         return _single(series.files[0], images[0])
     sizes = {image.GetSize() for image in images}
-    if len(sizes) > 1 or images[0].GetSize()[2] > 1:
+    pixels = np.array([image.GetSpacing()[:2] for image in images])
+    if len(sizes) > 1 or images[0].GetSize()[2] > 1 or np.ptp(pixels, axis=0).max() > 1e-3:
         listing = ", ".join(" x ".join(map(str, size)) for size in sorted(sizes))
         raise ImageError(
             f"{folder}: the DICOM series {series.uid} mixes images that don't stack ({listing} "
-            "voxels); keep those of one volume in a folder."
+            f"voxels, pixels of {pixels.min():.3g} to {pixels.max():.3g} mm); keep those of one volume in a folder."
         )
     positions = np.array([_numbers(folder, series, image, _POSITION, 3) for image in images])
     axes = np.array([_numbers(folder, series, image, _ORIENTATION, 6) for image in images])

@@ -28,6 +28,8 @@ class ScaledFootprints:
 
     def __init__(self, maps: tuple[AxisMap, AxisMap, AxisMap]) -> None:
         self.maps = maps
+        self._shares = [_shares(axis, tilt) for axis, tilt in zip(maps, _TILT)]
+        self._touching = [_touching(axis) for axis in maps]
         # How many voxels of the target a voxel of the coarser grid spans.
         self.reach = tuple(max(1, round(1 / axis.step)) for axis in maps)
         self.refines = all(axis.step <= 1 + 1e-9 for axis in maps)
@@ -43,27 +45,14 @@ class ScaledFootprints:
 
     def fractions(self, mask: np.ndarray, box: Box, window: Box) -> np.ndarray:
         """The share of each target voxel of the window that the mask, given in its box, fills."""
-        return apply_weights(
-            mask,
-            [
-                _shares(axis, tilt)[slice(*t), slice(*s)]
-                for axis, tilt, t, s in zip(self.maps, _TILT, _spans(window), _spans(box))
-            ],
-        )
+        return apply_weights(mask, _crop(self._shares, box, window))
 
     def touched(self, mask: np.ndarray, box: Box, window: Box) -> np.ndarray:
         """Whether any of the mask, given in its box, falls into each target voxel."""
-        counts = apply_weights(
-            mask,
-            [
-                _touching(axis)[slice(*t), slice(*s)]
-                for axis, t, s in zip(self.maps, _spans(window), _spans(box))
-            ],
-        )
-        return counts > 0.5
+        return apply_weights(mask, _crop(self._touching, box, window)) > 0.5
 
     def voxel_of(self, index: np.ndarray) -> np.ndarray:
-        """The target voxels (n, 3) that hold the centers of source voxels (n, 3); not clipped."""
+        """The target voxels (..., 3) that hold the centers of source voxels; not clipped."""
         starts, steps = np.array([(axis.start, axis.step) for axis in self.maps]).T
         return np.floor((index - starts) / steps + 0.5 + _SLIVER).astype(int)
 
@@ -118,7 +107,7 @@ class TurnedFootprints:
         return touched
 
     def voxel_of(self, index: np.ndarray) -> np.ndarray:
-        """The target voxels (n, 3) that hold the centers of source voxels (n, 3); not clipped."""
+        """The target voxels (..., 3) that hold the centers of source voxels; not clipped."""
         return np.rint(self._to_target(np.asarray(index, float))).astype(int)
 
     def _to_target(self, index: np.ndarray) -> np.ndarray:
@@ -155,5 +144,7 @@ def _part(geometry: Geometry, box: Box) -> Geometry:
     )
 
 
-def _spans(box: Box) -> list[tuple[int, int]]:
-    return list(zip(box.lower, box.upper))
+def _crop(matrices: list[np.ndarray], box: Box, window: Box) -> list[np.ndarray]:
+    return [
+        matrix[rows, columns] for matrix, rows, columns in zip(matrices, window.slices, box.slices)
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from scipy import ndimage
@@ -11,7 +12,7 @@ from ActiveSegLoopLib.errors import ImageError
 from ActiveSegLoopLib.images.footprints import ScaledFootprints, TurnedFootprints
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.grids import axis_maps
-from ActiveSegLoopLib.images.labels import present_values
+from ActiveSegLoopLib.images.labels import LARGEST_VALUE, present_values
 from ActiveSegLoopLib.images.orientation import from_lps, lps_geometry, to_lps
 from ActiveSegLoopLib.images.regions import Box
 from ActiveSegLoopLib.images.thin import bridges, dilated, one_voxel_thin, parts, rescued
@@ -41,8 +42,9 @@ def resample_labels(volume: Volume, geometry: Geometry) -> Volume:
     then the smaller one wins. Outside the source is background. No label is invented; on the same
     grid nothing changes. Raises ImageError for values that aren't labels.
     """
-    if volume.array.dtype.kind not in "iu" or volume.array.min() < 0:
-        raise ImageError("Only whole, nonnegative values can be resampled as labels.")
+    array = volume.array
+    if array.dtype.kind not in "iu" or array.min() < 0 or array.max() > LARGEST_VALUE:
+        raise ImageError(f"Only whole values from 0 to {LARGEST_VALUE} can be resampled as labels.")
     if volume.geometry.difference(geometry) is None:
         return Volume(volume.array.copy(), geometry)
     source, target = to_lps(volume), lps_geometry(geometry)
@@ -62,7 +64,7 @@ def _labels(array: np.ndarray, footprints: ScaledFootprints | TurnedFootprints) 
     for value, slices in enumerate(ndimage.find_objects(array), start=1):
         if slices is None:
             continue
-        box = Box([s.start for s in slices], [s.stop for s in slices])
+        box = Box.of(slices)
         window = footprints.window(box)
         if window.volume == 0:
             continue
@@ -73,15 +75,19 @@ def _labels(array: np.ndarray, footprints: ScaledFootprints | TurnedFootprints) 
 
 def _most(labels: list[_Label], shape: tuple[int, int, int], dtype: np.dtype) -> np.ndarray:
     """The label that fills most of each voxel where all together fill more than half of it."""
-    total, highest = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     result = np.zeros(shape, dtype)
+    if not labels:
+        return result
+    labeled = reduce(Box.union, (label.window for label in labels))
+    part = result[labeled.slices]
+    total, highest = np.zeros(part.shape, np.float32), np.zeros(part.shape, np.float32)
     for label in labels:
-        where = label.window.slices
+        where = label.window.seen_from(labeled.lower).slices
         total[where] += label.fractions
         more = label.fractions > highest[where]
         highest[where][more] = label.fractions[more]
-        result[where][more] = label.value
-    result[total <= 0.5] = 0
+        part[where][more] = label.value
+    part[total <= 0.5] = 0
     return result
 
 
@@ -132,20 +138,14 @@ def _connect(
     pieces, piece_count = parts(mask)
     for number, slices in enumerate(ndimage.find_objects(pieces, piece_count), start=1):
         inner = pieces[slices] == number
-        box = Box(
-            [low + s.start for low, s in zip(label.box.lower, slices)],
-            [low + s.stop for low, s in zip(label.box.lower, slices)],
-        )
-        sample = np.argwhere(inner)[:1] + box.lower
-        place = (footprints.voxel_of(sample) - label.window.lower)[0]
+        box = Box.of(slices).seen_from(np.negative(label.box.lower))
+        sample = np.add(np.unravel_index(inner.argmax(), inner.shape), box.lower)
+        place = footprints.voxel_of(sample) - label.window.lower
         place = np.clip(place, 0, np.subtract(label.window.shape, 1))
         if places[tuple(place)] and not broken[places[tuple(place)]]:
             continue
         window = footprints.window(box)
-        local = Box(
-            np.subtract(window.lower, label.window.lower),
-            np.subtract(window.upper, label.window.lower),
-        ).slices
+        local = window.seen_from(label.window.lower).slices
         path = footprints.touched(inner, box, window) & free[local]
         found = np.unique(names[local][path & kept[local]])
         if len(found) < 2:

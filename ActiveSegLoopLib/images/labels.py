@@ -8,6 +8,7 @@ from scipy import ndimage
 from ActiveSegLoopLib.errors import ImageError
 
 LARGEST_VALUE = int(np.iinfo(np.uint16).max)
+_ROUNDING = 1e-3  # by which a scaled file's floats may miss the whole number that is meant
 
 
 def whole_labels(array: np.ndarray, name: object) -> np.ndarray:
@@ -16,17 +17,20 @@ def whole_labels(array: np.ndarray, name: object) -> np.ndarray:
     Raises ImageError, naming the file, for negative values, fractions and values over 65535.
     """
     low, high = array.min(), array.max()
-    if low < 0:
+    if low < -_ROUNDING:
         raise ImageError(f"{name} isn't a label map: it holds negative values (down to {low:g}).")
-    if high > LARGEST_VALUE:
+    if high > LARGEST_VALUE + _ROUNDING:
         raise ImageError(
             f"{name} isn't a label map: it holds values up to {high:g} (at most {LARGEST_VALUE})."
         )
-    labels = array.astype(np.uint8 if high <= 255 else np.uint16, copy=False)
-    if array.dtype.kind == "f" and not np.array_equal(labels, array):
-        value = array[labels != array][0]
-        raise ImageError(f"{name} isn't a label map: it holds fractions such as {value:g}.")
-    return labels
+    whole = array
+    if array.dtype.kind == "f":
+        whole = np.rint(array)
+        apart = np.abs(whole - array) > _ROUNDING
+        if apart.any():
+            value = array[apart][0]
+            raise ImageError(f"{name} isn't a label map: it holds fractions such as {value:g}.")
+    return whole.astype(np.uint8 if high < 255.5 else np.uint16, copy=False)
 
 
 def present_values(labels: np.ndarray) -> list[int]:

@@ -77,7 +77,7 @@ def normalize(array: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:
             low, high, mean, std = (float(settings[k]) for k in ("low", "high", "mean", "std"))
         except (KeyError, TypeError, ValueError) as error:
             raise ImageError(
-                f"A fixed normalization needs numbers for low, high, mean and std: {dict(settings)}."
+                f"A fixed normalization needs low, high, mean and std, not {dict(settings)}."
             ) from error
     else:
         raise ImageError(f"'{kind}' isn't a kind of normalization: use 'case' or 'fixed'.")

@@ -26,6 +26,11 @@ class Box:
         if len(self.lower) != 3 or len(self.upper) != 3:
             raise ImageError(f"A box needs 3 lower and 3 upper bounds, not {self}.")
 
+    @classmethod
+    def of(cls, slices: Sequence[slice]) -> Box:
+        """The box that three slices with a start and a stop span."""
+        return cls(tuple(s.start for s in slices), tuple(s.stop for s in slices))
+
     @property
     def slices(self) -> tuple[slice, slice, slice]:
         """What indexes an array (z, y, x); meant for boxes that lie inside it."""
@@ -40,6 +45,10 @@ class Box:
     def volume(self) -> int:
         """Number of voxels."""
         return int(np.prod(self.shape, dtype=np.int64))
+
+    def seen_from(self, origin: Sequence[int]) -> Box:
+        """The same box where voxels are counted from origin (z, y, x)."""
+        return Box(tuple(np.subtract(self.lower, origin)), tuple(np.subtract(self.upper, origin)))
 
     def intersection(self, other: Box) -> Box | None:
         """The box that lies in both, None when there is none."""
@@ -120,20 +129,13 @@ def _instances(
     """Voxel count and box of each component of the mask, those closer than gap_mm together."""
     parts, count = ndimage.label(mask[whole.slices], np.ones((3, 3, 3)))
     sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
-    boxes = [
-        Box([s.start for s in slices], [s.stop for s in slices])
-        for slices in ndimage.find_objects(parts, count)
-    ]
+    boxes = [Box.of(slices) for slices in ndimage.find_objects(parts, count)]
     group = _near(parts, boxes, sizes, spacing, gap_mm) if gap_mm > 0 else list(range(count))
     found: dict[int, tuple[int, Box]] = {}
     for number, root in enumerate(group):
         size, box = found.get(root, (0, boxes[number]))
         found[root] = (size + int(sizes[number]), box.union(boxes[number]))
-    offset = whole.lower
-    return [
-        (size, Box(tuple(np.add(box.lower, offset)), tuple(np.add(box.upper, offset))))
-        for size, box in found.values()
-    ]
+    return [(size, box.seen_from(np.negative(whole.lower))) for size, box in found.values()]
 
 
 def _near(

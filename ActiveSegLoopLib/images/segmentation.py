@@ -138,7 +138,7 @@ def _was_cropped_from(reference: Geometry, labelmap: Volume) -> bool:
     if labeled is None:
         return True
     whole = Box((0, 0, 0), reference.shape)
-    return whole.contains(Box(np.add(labeled.lower, offset), np.add(labeled.upper, offset)))
+    return whole.contains(labeled.seen_from(np.negative(offset)))
 
 
 def _merged(

@@ -52,7 +52,7 @@ def _without_doubles(
 
 def bridges(
     kept: np.ndarray, names: np.ndarray, path: np.ndarray, fractions: np.ndarray
-) -> list[np.ndarray]:
+) -> np.ndarray:
     """Voxels (n, 3) that connect the parts of a structure along the shortest and fullest way.
 
     names: a number for each connected part of kept, 0 elsewhere; path: the connected voxels that
@@ -63,9 +63,8 @@ def bridges(
     node[path] = np.arange(np.count_nonzero(path))
     voxels = np.argwhere(path)
     inside = kept[path]
-    cost = np.where(
-        inside, 1e-6, 2 - fractions[path]
-    )  # what has to be added, the emptier the dearer
+    # What is there costs nothing; what has to be added costs more the emptier it is.
+    cost = np.where(inside, 1e-6, 2 - fractions[path])
     ends = [_neighbor_pairs(node, step) for step in _NEIGHBORS]
     u, v = np.concatenate(ends, axis=1)
     weight = (cost[u] + cost[v]) / 2

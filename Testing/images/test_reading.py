@@ -103,6 +103,15 @@ def test_a_label_map_of_whole_floats_is_read_as_integers(shared_data):
     assert np.array_equal(np.unique(labels), [0, 1])
 
 
+def test_labels_of_a_scaled_file_are_rounded_to_what_is_meant(a_volume, tmp_path):
+    path = tmp_path / "scaled.nii"
+    write_volume(path, a_volume.with_array(((a_volume.array > 0) * 255).astype(np.int16)))
+    content = bytearray(path.read_bytes())
+    content[112:116] = np.array([1 / 255], "<f4").tobytes()  # scl_slope
+    path.write_bytes(content)
+    assert np.array_equal(read_labelmap(path).array, a_volume.array > 0)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16, np.int64, np.uint16])
 def test_labels_over_255_come_as_uint16(dtype, a_volume, tmp_path):
     array = np.zeros(a_volume.array.shape, dtype)
