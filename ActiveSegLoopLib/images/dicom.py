@@ -120,7 +120,8 @@ def _volume(folder: Path, series: Series) -> Volume:
         listing = ", ".join(" x ".join(map(str, size)) for size in sorted(sizes))
         raise ImageError(
             f"{folder}: the DICOM series {series.uid} mixes images that don't stack ({listing} "
-            f"voxels, pixels of {pixels.min():.3g} to {pixels.max():.3g} mm); keep those of one volume in a folder."
+            f"voxels, pixels of {pixels.min():.3g} to {pixels.max():.3g} mm); keep those of one "
+            "volume in a folder."
         )
     positions = np.array([_numbers(folder, series, image, _POSITION, 3) for image in images])
     axes = np.array([_numbers(folder, series, image, _ORIENTATION, 6) for image in images])
