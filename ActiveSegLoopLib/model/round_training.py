@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from ActiveSegLoopLib.model.preparing import LabeledCase, Preparation, in_lps
 from ActiveSegLoopLib.model.presets import Preset
 from ActiveSegLoopLib.model.stages import StageTraining
 from ActiveSegLoopLib.model.trainer import Stopped
+from ActiveSegLoopLib.study.annotation import Annotated
 from ActiveSegLoopLib.study.files import atomic_write
 from ActiveSegLoopLib.study.revisions import Revision
 from ActiveSegLoopLib.study.rounds import Round
@@ -36,11 +38,16 @@ from ActiveSegLoopLib.study.study import Study
 _MARGIN_CASES = 30
 
 
+def work_folder(current: Round) -> Path:
+    """Where a round keeps what is needed to go on after a kill; of no use once it has ended."""
+    return current.folder / "training"
+
+
 class RoundTraining:
     """The work of one round, from its revisions to its model's folder.
 
-    `process` is (this process's number, how many train together); `work` holds what is needed
-    to go on after a kill and can be deleted when the round is finished.
+    `process` is (this process's number, how many train together). The labels are those that the
+    study has now: one that joins while the round is trained is for the next one.
     """
 
     def __init__(
@@ -54,13 +61,14 @@ class RoundTraining:
         should_stop: Callable[[], bool],
     ) -> None:
         self.study = study
+        self.schema = study.schema
         self.round = current
         self.recipe = recipe
         self.device = device
         self.process = process
         self.report = report
         self.should_stop = should_stop
-        self.work = current.folder / "training"
+        self.work = work_folder(current)
         self.training = [self._labeled(r) for r in current.revisions]
         self.validation = [self._labeled(r) for r in current.validation]
 
@@ -77,9 +85,10 @@ class RoundTraining:
         segmenter, stages["segmenter"] = self._train("segmenter", preparation)
         if not is_first_process():
             return {}
-        model = Model(self.study.schema, preparation.plan, segmenter, locator)
+        model = Model(self.schema, preparation.plan, segmenter, locator)
         save_model(self.round.folder, model)
-        preparation.forget_unused()
+        if not self._another_is_trained():
+            preparation.forget_unused()
         metrics = {
             "seconds": round(time.perf_counter() - started, 1),
             "training_cases": len(self.training),
@@ -116,13 +125,13 @@ class RoundTraining:
                 "one first."
             )
         return make_plan(
-            fingerprints, len(self.study.schema.labels), self.recipe.plan, memory_gb(self.device)
+            fingerprints, len(self.schema.labels), self.recipe.plan, memory_gb(self.device)
         )
 
     def _train(self, name: str, preparation: Preparation) -> tuple[nn.Module, dict]:
         stage = StageTraining(
             name, preparation, self.recipe, self.device, self.round.seed, self.process, self.work,
-            mirror=not self.study.schema.sides_matter, report=self.report,
+            mirror=not self.schema.sides_matter, report=self.report,
             should_stop=self.should_stop,
         )
         network, result = stage.train(self.training, self.validation)
@@ -144,27 +153,38 @@ class RoundTraining:
                 margin = measured
         return replace(plan, margin_mm=same_everywhere(margin, self.device))
 
+    def _another_is_trained(self) -> bool:
+        """Whether another round of the study is being trained, from the same cache."""
+        store = self.study.round_store
+        others = [r.number for r in self.study.rounds() if r.number != self.round.number]
+        return any(store.is_trained(number) for number in others)
+
     def _labeled(self, revision: Revision) -> LabeledCase:
         case = self.study.case(revision.case)
 
         def load():
             labelmap = self.study.labelmap(revision)
-            channels = Volume(self.study.schema.to_channels(labelmap.array), labelmap.geometry)
-            return self.study.volumes(case), channels, self.study.annotated(revision)
+            channels = Volume(self.schema.to_channels(labelmap.array), labelmap.geometry)
+            annotated = self.study.annotated(revision)
+            subsets = annotated.subsets[:, : len(self.schema.labels)]
+            return self.study.volumes(case), channels, Annotated(annotated.codes, subsets)
 
-        return LabeledCase(case.name, f"{case.fingerprint}-{revision.sha256}", load)
+        annotations = [entry.to_dict() for entry in revision.annotations]
+        content = [case.fingerprint, revision.sha256, annotations, self.schema.ids]
+        key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return LabeledCase(case.name, key, load)
 
     def _validate(self) -> dict:
         """Dice per case and label on the original grid, where annotated."""
         predictor = Predictor.load(self.round.folder, str(self.device))
-        names = {c: label.name for c, label in enumerate(self.study.schema.labels, start=1)}
+        names = {c: label.name for c, label in enumerate(self.schema.labels, start=1)}
         per_case = {}
         for index, case in enumerate(self.validation):
             volumes, truth, annotated = case.load()
             prediction = predictor.segment(volumes)
             for text in prediction.warnings:
                 self.report("warning", text=f"{case.name}: {text}")
-            found = self.study.schema.to_channels(prediction.labelmap.array)
+            found = self.schema.to_channels(prediction.labelmap.array)
             known = {channel: annotated.label(channel - 1) for channel in names}
             per_case[case.name] = dice_per_label(truth.array, found, names, known)
             self.report("progress", stage="validating", step=index + 1, total=len(self.validation))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
 
 import torch
 
@@ -19,19 +20,14 @@ from ActiveSegLoopLib.model.distribution import (
     wait_for_all,
 )
 from ActiveSegLoopLib.model.presets import Preset, get_preset
-from ActiveSegLoopLib.model.round_training import RoundTraining
-from ActiveSegLoopLib.model.trainer import Stopped
+from ActiveSegLoopLib.model.round_training import RoundTraining, work_folder
+from ActiveSegLoopLib.study.cases import Case
+from ActiveSegLoopLib.study.revisions import Revision
 from ActiveSegLoopLib.study.rounds import Round
 from ActiveSegLoopLib.study.study import Study
 
 # With this many labeled groups and no validation case, every fifth group is held out.
 _GROUPS_TO_HOLD_OUT = 5
-
-
-@dataclass(frozen=True)
-class _Selection:
-    training: tuple
-    validation: tuple
 
 
 def train_round(
@@ -46,8 +42,8 @@ def train_round(
     """Train a model on the newest revisions of all pool cases and add it as a new round.
 
     A round that was interrupted is taken up where it stopped if it was started with the same
-    settings. Under torchrun all processes train together, each with the whole batch size.
-    Raises ModelError when nothing is labeled, Stopped when `should_stop()` became true.
+    settings and labels. Under torchrun all processes train together, each with the whole batch
+    size. Raises ModelError when nothing is labeled, Stopped when `should_stop()` became true.
     """
     chosen_device = choose_device(device)
     recipe = get_preset(preset, chosen_device.type == "cuda", iterations)
@@ -61,19 +57,21 @@ def train_round(
         )
         try:
             metrics = training.run()
-        except Stopped as stopped:
-            if is_first_process():
-                study.interrupt_round(current, str(stopped))
-            raise
         except ModelError as error:
             if is_first_process():
                 study.fail_round(current, str(error))
+                _clear(training.work)
+            raise
+        except BaseException as error:
+            # Stopped, but also a full disk or a moved image: it can go on when that is mended.
+            if is_first_process():
+                study.interrupt_round(current, str(error) or type(error).__name__)
             raise
         if is_first_process():
             current = study.finish_round(current, metrics, _versions(training.device))
-            shutil.rmtree(training.work)
+            _clear(training.work)
         wait_for_all()
-        return _round(study, current.number)
+        return study.round(current.number)
     finally:
         end_processes()
 
@@ -82,39 +80,50 @@ def _silent(kind: str, **data) -> None:
     """Only the first of several processes reports."""
 
 
+def _clear(work: Path) -> None:
+    if work.is_dir():
+        shutil.rmtree(work)
+
+
 def _open_round(study: Study, preset, recipe: Preset, process, seed, device, report) -> Round:
     """Take up the unfinished round if it fits, else start a new one; the same in all processes."""
     number = 0
     if is_first_process():
-        settings = json.loads(
-            json.dumps({"recipe": asdict(recipe), "processes": process[1], "device": device.type})
-        )
+        content = {
+            "recipe": asdict(recipe), "processes": process[1], "device": device.type,
+            "labels": study.schema.ids,
+        }
+        settings = json.loads(json.dumps(content))
         unfinished = study.unfinished_round()
         if unfinished is not None:
             unfinished = study.resume_round(unfinished)
             if (unfinished.preset, unfinished.settings, unfinished.seed) == (
                 preset, settings, seed,
             ):
-                report("message", text=f"Going on with round {unfinished.number}.")
+                _say_going_on(study, unfinished, report)
                 number = unfinished.number
             else:
                 reason = "given up for a training with other settings"
                 study.fail_round(unfinished, reason)
+                _clear(work_folder(unfinished))
                 report("message", text=f"Unfinished round {unfinished.number} is {reason}.")
         if not number:
-            selection = _select(study, report)
-            number = study.start_round(
-                preset, settings, seed, selection.training, selection.validation
-            ).number
-    return _round(study, same_everywhere(number, device))
+            training, validation = _select(study, report)
+            number = study.start_round(preset, settings, seed, training, validation).number
+    return study.round(same_everywhere(number, device))
 
 
-def _round(study: Study, number: int) -> Round:
-    return next(r for r in study.rounds() if r.number == number)
+def _say_going_on(study: Study, unfinished: Round, report: Callable[..., None]) -> None:
+    text = f"Going on with round {unfinished.number}."
+    if _select(study, _silent) != (unfinished.revisions, unfinished.validation):
+        text += " What was labeled since it began comes into the next one."
+    report("message", text=text)
 
 
-def _select(study: Study, report: Callable[..., None]) -> _Selection:
-    """The newest revision of each labeled case, for training or validation."""
+def _select(
+    study: Study, report: Callable[..., None]
+) -> tuple[tuple[Revision, ...], tuple[Revision, ...]]:
+    """The newest revision of each labeled case, for training and for validation."""
     newest = {case.name: study.latest(case) for case in study.cases()}
     pool = [c for c in study.cases("pool") if newest[c.name] is not None]
     validation = [c for c in study.cases("validation") if newest[c.name] is not None]
@@ -122,9 +131,9 @@ def _select(study: Study, report: Callable[..., None]) -> _Selection:
         raise ModelError(
             f"No pool case of the study {study.folder} is labeled yet; label at least one first."
         )
+    _require_as_many_channels([*pool, *validation])
     if not validation:
-        groups = list(dict.fromkeys(c.group for c in pool))
-        held_out = set(groups[_GROUPS_TO_HOLD_OUT - 1 :: _GROUPS_TO_HOLD_OUT])
+        held_out = _held_out(study, pool)
         validation = [c for c in pool if c.group in held_out]
         pool = [c for c in pool if c.group not in held_out]
         if validation:
@@ -139,9 +148,27 @@ def _select(study: Study, report: Callable[..., None]) -> _Selection:
                 text="Too few labeled cases to hold any out: the model is trained without "
                 "validation and the last weights are kept.",
             )
-    return _Selection(
-        tuple(newest[c.name] for c in pool), tuple(newest[c.name] for c in validation)
-    )
+    return tuple(newest[c.name] for c in pool), tuple(newest[c.name] for c in validation)
+
+
+def _held_out(study: Study, pool: Sequence[Case]) -> set[str]:
+    """Every fifth group in the order of their first labels.
+
+    What is labeled later comes behind, so that no case that was held out is ever trained on.
+    """
+    in_order = sorted(pool, key=lambda case: study.revisions(case)[0].created)
+    groups = list(dict.fromkeys(case.group for case in in_order))
+    return set(groups[_GROUPS_TO_HOLD_OUT - 1 :: _GROUPS_TO_HOLD_OUT])
+
+
+def _require_as_many_channels(cases: Sequence[Case]) -> None:
+    first = cases[0]
+    for case in cases[1:]:
+        if len(case.channels) != len(first.channels):
+            raise ModelError(
+                f"Case '{first.name}' has {len(first.channels)} image(s) and case '{case.name}' "
+                f"{len(case.channels)}; a model needs as many for every case."
+            )
 
 
 def _versions(device: torch.device) -> dict[str, str]:
