@@ -112,13 +112,26 @@ def _guarded(run: Callable[[Namespace, Job], None], options: Namespace, job: Job
         return CANCELLED
     except ActiveSegLoopError as error:
         return _failed(job, str(error), options.debug)
-    except Exception as error:
-        said = " ".join(str(error).split()) or "no further details"
-        if isinstance(error, OSError) and error.strerror and error.filename:
-            said = f"{error.filename}: {error.strerror}"
-        text = f"{type(error).__name__}: {said} (details in {job.log.failure()})"
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "ActiveSegLoopLib"):
+            return _fault(job, error, options.debug)
+        text = (
+            f"This needs the Python package '{package}', which isn't there; install it with "
+            f"{sys.executable} -m pip install {package}."
+        )
         return _failed(job, text, options.debug)
+    except Exception as error:
+        return _fault(job, error, options.debug)
     return FAILURE if job.failed else SUCCESS
+
+
+def _fault(job: Job, error: Exception, debug: bool) -> int:
+    """Report what nobody foresaw: one line, and where the traceback is."""
+    said = " ".join(str(error).split()) or "no further details"
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        said = f"{error.filename}: {error.strerror}"
+    return _failed(job, f"{type(error).__name__}: {said} (details in {job.log.failure()})", debug)
 
 
 def _failed(job: Job, text: str, debug: bool) -> int:

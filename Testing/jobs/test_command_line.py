@@ -68,6 +68,21 @@ def test_a_fault_of_the_program_is_one_line_that_names_the_log(study, monkeypatc
     assert log.read_text().endswith("exit status 1\n")
 
 
+def test_without_torch_labeling_works_and_training_says_what_is_missing(study):
+    code = f"""
+import sys
+sys.modules["torch"] = None
+from ActiveSegLoopLib.jobs.command_line import main
+print(main(["status", {str(study)!r}]), main(["train", {str(study)!r}]))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True
+    )
+    assert ran.stdout.endswith("\n0 1\n")
+    assert "needs the Python package 'torch'" in ran.stderr and "pip install torch" in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
 def test_debug_shows_where_an_error_arose(tmp_path, capsys):
     assert call("status", tmp_path / "nowhere", "--debug") == 1
     said = capsys.readouterr().err
