@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from ActiveSegLoopLib.model.model_files import Model
-from ActiveSegLoopLib.model.network import NetworkSettings, UNet
-from ActiveSegLoopLib.model.plan import Plan, StagePlan
+from ActiveSegLoopLib.model.network import UNet
 from ActiveSegLoopLib.study.schema import LabelSchema
+from Testing.model.samples import cascade
 
 
 class Threshold(nn.Module):
@@ -27,11 +27,6 @@ class Threshold(nn.Module):
         return torch.cat(inside, dim=1).float() * 20
 
 
-def stage(spacing, patch, outputs) -> StagePlan:
-    network = NetworkSettings(1, outputs, (2, 4), ((3, 3, 3),) * 2, ((2, 2, 2),))
-    return StagePlan(spacing, patch, network)
-
-
 @pytest.fixture
 def schema() -> LabelSchema:
     return LabelSchema.parse("3=organ,7=tumor")
@@ -41,14 +36,7 @@ def schema() -> LabelSchema:
 def trained(schema) -> Model:
     """A cascade of real networks with random weights."""
     torch.manual_seed(0)
-    plan = Plan(
-        normalization=({"kind": "case"},),
-        segmenter=stage((1.0, 1.0, 1.0), (16, 16, 16), 3),
-        locator=stage((3.0, 3.0, 3.0), (16, 16, 16), 2),
-        margin_mm=4.0,
-        gap_mm=2.0,
-        minimum_mm3=20.0,
-    )
+    plan = cascade()
     return Model(schema, plan, UNet(plan.segmenter.network), UNet(plan.locator.network))
 
 

@@ -1,4 +1,4 @@
-"""Small images with two balls to find, and studies of them on disk."""
+"""Small images with two balls to find, studies of them on disk, and plans for small networks."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +9,8 @@ import numpy as np
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_volume
-from ActiveSegLoopLib.model.plan import PlanSettings
+from ActiveSegLoopLib.model.network import NetworkSettings
+from ActiveSegLoopLib.model.plan import Plan, PlanSettings, StagePlan
 from ActiveSegLoopLib.model.presets import Preset, get_preset
 from ActiveSegLoopLib.study import Case, LabelSchema, Study
 
@@ -66,3 +67,22 @@ def tiny(gpu: bool = False, **plan) -> Preset:
     )
     settings = PlanSettings(**({"base_channels": 4, "patch_voxels": 3000, "locator": True} | plan))
     return replace(recipe, plan=settings, segmenter=training, locator=training)
+
+
+def stage(spacing, patch, outputs) -> StagePlan:
+    """A network of two levels."""
+    network = NetworkSettings(1, outputs, (2, 4), ((3, 3, 3),) * 2, ((2, 2, 2),))
+    return StagePlan(spacing, patch, network)
+
+
+def cascade(spacing=(1.0, 1.0, 1.0), coarse=(3.0, 3.0, 3.0), **changes) -> Plan:
+    """A plan with a locator for two labels."""
+    fields = dict(
+        normalization=({"kind": "case"},),
+        segmenter=stage(spacing, (16, 16, 16), 3),
+        locator=stage(coarse, (16, 16, 16), 2),
+        margin_mm=4.0,
+        gap_mm=2.0,
+        minimum_mm3=20.0,
+    )
+    return Plan(**(fields | changes))
