@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any, TextIO
 
@@ -20,7 +21,7 @@ class PersonEvents:
 
     def __init__(self, stream: TextIO) -> None:
         self._stage: _Bar | _Lines | None = None
-        self._kind = _Bar if stream.isatty() else _Lines
+        self._kind = _Bar if stream.isatty() and _has_width(stream) else _Lines
         self._stream = stream
         self._dice: dict[str, float] = {}
 
@@ -62,6 +63,14 @@ class PersonEvents:
             self._stage.line(text)
         else:
             print(text, file=self._stream, flush=True)
+
+
+def _has_width(stream: TextIO) -> bool:
+    """Whether a terminal has room for a bar; some (in containers) say they have no columns."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns > 0
+    except OSError:
+        return True
 
 
 class _Bar:

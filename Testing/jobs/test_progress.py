@@ -1,6 +1,7 @@
 """What a person sees: a bar in a terminal, few lines elsewhere."""
 
 import io
+import os
 
 from ActiveSegLoopLib.jobs import progress
 from ActiveSegLoopLib.jobs.progress import PersonEvents
@@ -24,6 +25,14 @@ def test_a_terminal_gets_a_bar_with_remaining_time_loss_and_dice():
     assert "segmenter: 100%" in last and "4/4" in last and "left" in last
     assert "loss 0.250, Dice 0.750" in last
     assert terminal.getvalue().endswith("\n")
+
+
+def test_a_terminal_without_columns_gets_lines(monkeypatch):
+    monkeypatch.setattr(Terminal, "fileno", lambda self: 0)
+    monkeypatch.setattr(progress.os, "get_terminal_size", lambda fd: os.terminal_size((0, 0)))
+    terminal = Terminal()
+    PersonEvents(terminal)("progress", stage="segmenter", step=1, total=4)
+    assert terminal.getvalue() == ""
 
 
 def test_messages_stand_on_lines_of_their_own_beside_a_bar():
