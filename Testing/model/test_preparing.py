@@ -123,7 +123,6 @@ def test_each_organ_instance_is_a_case_of_its_own_with_twice_the_margin(preparat
 
 @pytest.mark.parametrize("axis", [0, 1])
 def test_of_sparsely_labeled_organs_each_is_still_one_case(preparation, axis):
-    # More than 10 mm apart: other organs as close as that would be one region.
     slices = [6, 17] if axis == 0 else [8, 19]
     case = Loaded(two_organs(), only_slices(slices, axis))
     parts = opened(preparation.segmenter_cases(case))
@@ -181,22 +180,11 @@ def test_labels_lie_on_the_annotated_slices_and_nowhere_between(slices, axis, sp
         assert known.take(min(int((number + 0.5) / step), grid.shape[axis] - 1), axis).all()
 
 
-def test_the_locator_sees_any_label_on_the_whole_coarse_volume(preparation):
+def test_the_locator_sees_every_label_on_the_whole_coarse_volume(preparation):
     (case,) = opened(preparation.locator_cases(Loaded(two_organs())))
     assert case.channels.shape == (8, 10, 20) and case.image.shape == (1, 8, 10, 20)
-    assert set(np.unique(case.channels)) == {0, 1} and case.codes.all()
+    assert set(np.unique(case.channels)) == {0, 1, 2} and case.codes.all()
     assert np.count_nonzero(case.channels) * 27 == pytest.approx(2 * 12 * 12 * 10, rel=0.2)
-
-
-def test_the_locator_knows_background_only_where_all_labels_were_looked_for(preparation):
-    subsets = np.array([[False, False], [True, False], [True, True]])
-    codes = np.ones(GRID.shape, np.uint8)
-    codes[:, :, 30:] = 2
-    codes[:, :, 57:] = 0
-    (case,) = opened(preparation.locator_cases(Loaded(two_organs(), codes, subsets)))
-    known = case.subsets[:, 0][case.codes]
-    np.testing.assert_array_equal(known[:, :, :10], case.channels[:, :, :10] == 1)
-    assert known[:, :, 10:19].all() and not known[:, :, 19:].any()
 
 
 def test_sparse_slices_are_not_lost_on_the_locators_coarse_grid(preparation):
@@ -232,7 +220,7 @@ def test_arrays_are_memory_maps_and_hold_no_file_open(preparation):
 
 def test_what_is_read_back_is_what_was_prepared(preparation):
     case = Loaded(two_organs())
-    (prepared,) = preparation._prepare_locator(case)
+    (prepared,) = preparation._prepare_whole(case)
     (stored,) = opened(preparation.locator_cases(case))
     for name in ("image", "channels", "codes", "subsets"):
         np.testing.assert_array_equal(getattr(stored, name), getattr(prepared, name))
