@@ -1,0 +1,158 @@
+"""Boxes from what a locator finds, and the margin around them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ActiveSegLoopLib.images.geometry import Geometry
+from ActiveSegLoopLib.images.regions import Box
+from ActiveSegLoopLib.images.volume import Volume
+from ActiveSegLoopLib.model.locating import measured_margin, organ_boxes
+from ActiveSegLoopLib.model.preparing import LabeledCase, network_input
+from ActiveSegLoopLib.study import Annotated
+from Testing.model.samples import cascade
+
+GRID = Geometry((40, 30, 60), (1.0, 1.0, 1.0))
+FIXED = {"kind": "fixed", "low": -10.0, "high": 10.0, "mean": 0.0, "std": 1.0}
+
+
+def bright(image: np.ndarray) -> torch.Tensor:
+    """A locator that finds what is brighter than a half."""
+    found = torch.from_numpy(image[0] > 0.5).float()
+    return torch.stack((1 - found, found))
+
+
+def plan(coarse=(1.0, 1.0, 1.0), **changes):
+    fields = dict(normalization=(FIXED,), minimum_mm3=0.0)
+    return cascade(coarse=coarse, **(fields | changes))
+
+
+def boxes(image: Volume, plan, margin=0.0) -> list[Box]:
+    return organ_boxes(bright, plan, [image], [FIXED], margin)
+
+
+def with_organs(*organs: Box, grid=GRID) -> Volume:
+    image = np.zeros(grid.shape, np.float32)
+    for organ in organs:
+        image[organ.slices] = 1
+    return Volume(image, grid)
+
+
+spacings = st.tuples(*[st.floats(0.4, 6.0)] * 3)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.tuples(*[st.integers(1, 14)] * 3), spacings, spacings, st.integers(0, 2**32),
+    st.sampled_from([0.0, 3.0]),
+)
+def test_everything_that_the_locator_marks_lies_inside_its_boxes(
+    shape, spacing, coarse, seed, margin
+):
+    random = np.random.default_rng(seed)
+    grid = Geometry(shape, spacing)
+    image = Volume((random.random(shape) < 0.1).astype(np.float32), grid)
+    made = plan(coarse)
+    small, coarse_grid, _ = network_input([image], [FIXED], None, coarse)
+    marked = np.argwhere(bright(small)[1].numpy() > 0.5)
+    found = boxes(image, made, margin)
+    assert bool(found) == bool(len(marked))
+    # The edges of each coarse voxel that is marked, in voxels of the image.
+    scale = np.array(shape) / coarse_grid.shape
+    for voxel in marked:
+        assert any(
+            np.all(np.array(box.lower) <= voxel * scale + 1e-9)
+            and np.all(np.array(box.upper) >= (voxel + 1) * scale - 1e-9)
+            for box in found
+        )
+    for box in found:
+        assert Box((0, 0, 0), shape).contains(box)
+
+
+def test_a_box_is_rounded_outward_onto_the_image():
+    # Along y, 30 voxels make 8 of 3.75: voxels 2 to 4 of them reach from 7.5 to 18.75.
+    organ = Box((8, 8, 8), (20, 19, 20))
+    assert boxes(with_organs(organ), plan((4.0, 4.0, 4.0))) == [Box((8, 7, 8), (20, 19, 20))]
+
+
+def test_the_margin_is_the_plans_unless_another_one_is_asked_for():
+    organ = Box((15, 12, 20), (20, 18, 30))
+    image = with_organs(organ)
+    made = plan(margin_mm=5.0)
+    assert organ_boxes(bright, made, [image], [FIXED]) == [organ.dilated(5)]
+    assert boxes(image, made, 0.0) == [organ]
+
+
+def test_each_organ_has_a_box_and_specks_have_none():
+    left, right = Box((10, 10, 5), (20, 20, 15)), Box((10, 10, 40), (20, 20, 52))
+    image = with_organs(left, right, Box((35, 25, 30), (36, 26, 31)))
+    assert boxes(image, plan(minimum_mm3=20.0)) == [right, left]
+    assert len(boxes(image, plan())) == 3
+
+
+def test_where_nothing_is_found_there_is_no_box():
+    assert boxes(with_organs(), plan()) == []
+
+
+def labeled(organ: Box, found: Box, grid=GRID, annotated=None) -> LabeledCase:
+    """A case whose organ is `organ`, while the locator finds `found`."""
+    channels = np.zeros(grid.shape, np.uint8)
+    channels[organ.slices] = 1
+    codes = np.ones(grid.shape, np.uint8) if annotated is None else annotated
+    known = Annotated(codes, np.array([[False, False], [True, True]]))
+    image = with_organs(found, grid=grid)
+    return LabeledCase("c", "c", lambda: ([image], Volume(channels, grid), known))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_the_margin_is_what_keeps_the_whole_organ_inside(axis):
+    # 12 voxels are missed at one end, of 2 mm along z and 0.8 mm along the others.
+    grid = Geometry(GRID.shape, (2.0, 0.8, 0.8))
+    organ = Box((14, 14, 14), (28, 28, 28))
+    lower = list(organ.lower)
+    lower[axis] += 12
+    case = labeled(organ, Box(lower, organ.upper), grid)
+    made = plan(grid.spacing)
+    margin = measured_margin(bright, made, [case], unseen=True)
+    assert margin == pytest.approx(12 * grid.spacing[axis])
+    (box,) = organ_boxes(bright, replace(made, margin_mm=margin), case.load()[0], [FIXED])
+    assert box.contains(organ)
+
+
+def test_it_is_what_the_worst_of_twenty_cases_needs():
+    organ = Box((10, 10, 10), (20, 20, 40))
+    cases = [labeled(organ, Box((10, 10, 10 + missed), (20, 20, 40))) for missed in range(7, 17)]
+    assert measured_margin(bright, plan(), cases, unseen=True) == 16
+
+
+def test_cases_that_the_locator_was_trained_on_need_some_more():
+    organ = Box((10, 10, 10), (20, 20, 40))
+    case = labeled(organ, Box((10, 10, 20), (20, 20, 40)))
+    assert measured_margin(bright, plan(), [case], unseen=True) == 10
+    assert measured_margin(bright, plan(), [case], unseen=False) == 15
+
+
+def test_the_margin_stays_within_reason():
+    organ = Box((10, 10, 2), (20, 20, 58))
+    exact, hopeless = labeled(organ, organ), labeled(organ, Box((10, 10, 55), (20, 20, 58)))
+    assert measured_margin(bright, plan(), [exact], unseen=True) == 6
+    assert measured_margin(bright, plan(), [hopeless], unseen=True) == 40
+
+
+def test_labels_that_are_not_annotated_do_not_widen_it():
+    organ = Box((10, 10, 10), (20, 20, 40))
+    codes = np.zeros(GRID.shape, np.uint8)
+    codes[:, :, 30:] = 1
+    case = labeled(organ, Box((10, 10, 22), (20, 20, 40)), annotated=codes)
+    assert measured_margin(bright, plan(), [case], unseen=True) == 6
+
+
+def test_there_is_no_margin_to_measure_where_nothing_was_found_or_labeled():
+    organ, nothing = Box((10, 10, 10), (20, 20, 40)), Box((0, 0, 0), (0, 0, 0))
+    cases = [labeled(organ, nothing), labeled(nothing, organ)]
+    assert measured_margin(bright, plan(), cases, unseen=True) is None
+    assert measured_margin(bright, plan(), [], unseen=True) is None
