@@ -108,14 +108,15 @@ def labeled(organ: Box, found: Box, grid=GRID, annotated=None) -> LabeledCase:
     return LabeledCase("c", "c", lambda: ([image], Volume(channels, grid), known))
 
 
+@pytest.mark.parametrize("end", ["lower", "upper"])
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_the_margin_is_what_keeps_the_whole_organ_inside(axis):
+def test_the_margin_is_what_keeps_the_whole_organ_inside(axis, end):
     # 12 voxels are missed at one end, of 2 mm along z and 0.8 mm along the others.
     grid = Geometry(GRID.shape, (2.0, 0.8, 0.8))
     organ = Box((14, 14, 14), (28, 28, 28))
-    lower = list(organ.lower)
-    lower[axis] += 12
-    case = labeled(organ, Box(lower, organ.upper), grid)
+    found = {"lower": list(organ.lower), "upper": list(organ.upper)}
+    found[end][axis] += 12 if end == "lower" else -12
+    case = labeled(organ, Box(**found), grid)
     made = plan(grid.spacing)
     margin = measured_margin(bright, made, [case], unseen=True)
     assert margin == pytest.approx(12 * grid.spacing[axis])
