@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from ActiveSegLoopLib.errors import ImageError
 
-MERGE_COST = 1.2  # boxes whose union holds at most this times their summed volume become one
+MERGE_COST = 1.0  # overlapping boxes whose union holds at most this times both become one
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def find_boxes(
 
     Connected components (26 neighbors) closer than gap_mm belong to one instance; instances of
     less than minimum_mm3 are dropped; boxes grow by margin_mm (rounded up to voxels) and are
-    clipped to the array; boxes whose union costs little more than both (1.2x) become one.
+    clipped to the array; boxes whose union holds no more voxels than both together become one.
     """
     if mask.ndim != 3 or len(spacing) != 3:
         raise ImageError("Boxes are found in 3D masks with three spacings (z, y, x).")

@@ -125,7 +125,8 @@ def make_plan(
         edge = max((np.prod(volume) / settings.locator_voxels) ** (1 / 3), *spacing)
         grid = tuple(float(max(edge, s)) for s in spacing)
         coarse = _stage(
-            volume, grid, 3 * settings.locator_voxels, channels, 2, settings.locator_channels,
+            volume, grid, 3 * settings.locator_voxels, channels, labels + 1,
+            settings.locator_channels,
             settings,
         )
     return Plan(

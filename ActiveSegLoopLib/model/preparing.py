@@ -23,7 +23,7 @@ from ActiveSegLoopLib.study.annotation import Annotated
 from ActiveSegLoopLib.study.files import STAGING, make_folder, remove_if_left, staging
 
 # Raised whenever preparing a case would give other arrays, so that old ones aren't reused.
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ class Preparation:
         return self._prepared(case, "segmenter", relevant, self._prepare_segmenter)
 
     def locator_cases(self, case: LabeledCase) -> list[StoredCase]:
-        """The whole volume on the coarse grid, any label against background."""
-        return self._prepared(case, "locator", {}, self._prepare_locator)
+        """The whole volume on the locator's coarse grid."""
+        return self._prepared(case, "locator", {}, self._prepare_whole)
 
     def forget_unused(self) -> None:
         """Delete what was prepared for other contents or plans, or left unfinished by a kill."""
@@ -147,37 +147,32 @@ class Preparation:
         parts = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
         return [StoredCase(case.name, folder / str(part)) for part in parts]
 
+    def _prepare_whole(self, case: LabeledCase) -> Iterator[PreparedCase]:
+        return self._parts(case, *in_lps(*case.load()), [None], self.plan.locator.spacing)
+
     def _prepare_segmenter(self, case: LabeledCase) -> Iterator[PreparedCase]:
         volumes, channels, annotated = in_lps(*case.load())
-        settings = normalized_settings(self.plan, volumes)
         boxes: list[Box | None] = [None]
         if self.plan.locator is not None:
             # Twice the margin: room for the jitter of the patch within the case.
             boxes = labeled_boxes(
                 channels, annotated, volumes[0].geometry.spacing, 2 * self.plan.margin_mm
             )
+        spacing = self.plan.segmenter.spacing
+        return self._parts(case, volumes, channels, annotated, boxes, spacing)
+
+    def _parts(
+        self, case, volumes, channels, annotated, boxes, spacing
+    ) -> Iterator[PreparedCase]:
+        """The part of a case in each box (None: all of it), where something is annotated."""
+        settings = normalized_settings(self.plan, volumes)
         for box in boxes:
-            image, geometry, original = network_input(
-                volumes, settings, box, self.plan.segmenter.spacing
-            )
+            image, geometry, original = network_input(volumes, settings, box, spacing)
             inside = np.s_[:] if box is None else box.slices
             part = Annotated(annotated.codes[inside], annotated.subsets)
             if part.any().any():
                 label, codes = _on_grid(channels[inside], part, original, geometry)
                 yield _prepared_case(case.name, image, label, codes, annotated.subsets)
-
-    def _prepare_locator(self, case: LabeledCase) -> Iterator[PreparedCase]:
-        volumes, channels, annotated = in_lps(*case.load())
-        settings = normalized_settings(self.plan, volumes)
-        image, geometry, original = network_input(
-            volumes, settings, None, self.plan.locator.spacing
-        )
-        label, codes = _on_grid(channels, annotated, original, geometry)
-        # "Any label" is known where all labels were looked for, or where one was found.
-        codes = (annotated.subsets.all(axis=1)[codes] | (label > 0)).astype(np.uint8)
-        if codes.any():
-            subsets = np.array([[False], [True]])
-            yield _prepared_case(case.name, image, (label > 0).astype(np.uint8), codes, subsets)
 
 
 def _on_grid(

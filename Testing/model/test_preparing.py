@@ -224,7 +224,7 @@ def test_what_is_read_back_is_what_was_prepared(preparation):
     (stored,) = opened(preparation.locator_cases(case))
     for name in ("image", "channels", "codes", "subsets"):
         np.testing.assert_array_equal(getattr(stored, name), getattr(prepared, name))
-    assert len(stored.points) == len(prepared.points) == 2
+    assert len(stored.points) == len(prepared.points) == 3
     for one, other in zip(stored.points, prepared.points):
         np.testing.assert_array_equal(one, other)
 
