@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 from collections.abc import Iterator
 
@@ -14,7 +15,8 @@ from ActiveSegLoopLib.errors import ModelError
 def choose_device(name: str = "auto") -> torch.device:
     """The device called `name`: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:1".
 
-    Raises ModelError if CUDA is asked for and there is none.
+    Under torchrun each process gets the GPU of its number. Raises ModelError for a device that
+    there isn't.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -28,6 +30,11 @@ def choose_device(name: str = "auto") -> torch.device:
         raise ModelError("No CUDA device was found; use --device cpu or auto.")
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    if device.type == "cuda" and device.index >= torch.cuda.device_count():
+        raise ModelError(
+            f"There is no device '{device}': this machine has {torch.cuda.device_count()} CUDA "
+            "device(s), counted from 0."
+        )
     return device
 
 
@@ -35,8 +42,24 @@ def memory_gb(device: torch.device) -> float:
     """Memory that a training on `device` may count on, in GB (10^9 bytes)."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory / 1e9
-    pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-    return pages * size / 1e9 / 2
+    return _physical_memory() / 1e9 / 2
+
+
+def _physical_memory() -> int:
+    """The machine's memory in bytes."""
+    if os.name != "nt":
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+    class Status(ctypes.Structure):  # MEMORYSTATUSEX of the Windows API
+        _fields_ = [
+            ("length", ctypes.c_ulong), ("load", ctypes.c_ulong), ("total", ctypes.c_uint64),
+            ("others", ctypes.c_uint64 * 6),
+        ]
+
+    status = Status(length=ctypes.sizeof(Status))
+    if not ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
+        raise ctypes.WinError()
+    return status.total
 
 
 def half_precision(device: torch.device) -> torch.dtype | None:
@@ -45,8 +68,11 @@ def half_precision(device: torch.device) -> torch.dtype | None:
     bfloat16 needs no loss scaling. On a CPU it pays only with instructions for it.
     """
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    capabilities = torch.cpu.get_capabilities()
+        # Older GPUs only emulate bfloat16.
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if native else torch.float16
+    # Older versions of PyTorch can't tell what the CPU is capable of.
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
     fast = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
     return torch.bfloat16 if fast else None
 

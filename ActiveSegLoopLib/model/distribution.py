@@ -12,6 +12,8 @@ def start_processes(device: torch.device) -> tuple[int, int]:
     """Join the other processes that torchrun started; returns (this one's number, how many)."""
     parts = int(os.environ.get("WORLD_SIZE", 1))
     if parts > 1 and not distributed.is_initialized():
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return (distributed.get_rank(), parts) if parts > 1 else (0, 1)
 

@@ -161,8 +161,9 @@ class Trainer:
         loss = self.loss(logits, target)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
-        self.scaler.unscale_(self.optimizer)
+        # Averaged first: then all processes see the same overflow and skip the same step.
         value = average_gradients(self.network, loss.detach())
+        self.scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
