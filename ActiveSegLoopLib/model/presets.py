@@ -98,6 +98,7 @@ def kim2020(gpu: bool) -> Preset:
         weight_decay=5e-4,
         schedule="constant",
         warm_up=0,
+        gradient_norm=0.0,
         cross_entropy=0.0,
         average=0.0,
         patience=0,
