@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -112,13 +112,10 @@ class RoundTraining:
 
     def _new_plan(self) -> Plan:
         fingerprints: list[CaseFingerprint] = []
-        for index, case in enumerate(self.training):
-            if self.should_stop():
-                raise Stopped("Stopped before training began.")
+        for case in self._one_by_one(self.training, "reading"):
             found = fingerprint_case(*in_lps(*case.load()))
             if found is not None:
                 fingerprints.append(found)
-            self.report("progress", stage="reading", step=index + 1, total=len(self.training))
         if not fingerprints:
             raise ModelError(
                 "None of the labeled cases holds any label other than background; draw at least "
@@ -146,6 +143,7 @@ class RoundTraining:
 
             unseen = bool(self.validation)
             cases = self.validation or self.training[:_MARGIN_CASES]
+            cases = self._one_by_one(cases, "measuring the margin")
             measured = measured_margin(locate, plan, cases, unseen)
             if measured is None:
                 self.report("warning", text="The locator found no organ in any case.")
@@ -158,6 +156,14 @@ class RoundTraining:
         store = self.study.round_store
         others = [r.number for r in self.study.rounds() if r.number != self.round.number]
         return any(store.is_trained(number) for number in others)
+
+    def _one_by_one(self, cases: Sequence[LabeledCase], doing: str) -> Iterator[LabeledCase]:
+        """The cases, with progress. Raises Stopped when asked to stop."""
+        for index, case in enumerate(cases):
+            if self.should_stop():
+                raise Stopped(f"Stopped while {doing}.")
+            yield case
+            self.report("progress", stage=doing, step=index + 1, total=len(cases))
 
     def _labeled(self, revision: Revision) -> LabeledCase:
         case = self.study.case(revision.case)
@@ -179,7 +185,7 @@ class RoundTraining:
         predictor = Predictor.load(self.round.folder, str(self.device))
         names = {c: label.name for c, label in enumerate(self.schema.labels, start=1)}
         per_case = {}
-        for index, case in enumerate(self.validation):
+        for case in self._one_by_one(self.validation, "validating"):
             volumes, truth, annotated = case.load()
             prediction = predictor.segment(volumes)
             for text in prediction.warnings:
@@ -187,7 +193,6 @@ class RoundTraining:
             found = self.schema.to_channels(prediction.labelmap.array)
             known = {channel: annotated.label(channel - 1) for channel in names}
             per_case[case.name] = dice_per_label(truth.array, found, names, known)
-            self.report("progress", stage="validating", step=index + 1, total=len(self.validation))
         values = np.array([list(d.values()) for d in per_case.values()], dtype=float)
         per_label = {
             name: float(np.nanmean(column)) if not np.isnan(column).all() else None

@@ -21,6 +21,7 @@ from ActiveSegLoopLib.model.distribution import (
 )
 from ActiveSegLoopLib.model.presets import Preset, get_preset
 from ActiveSegLoopLib.model.round_training import RoundTraining, work_folder
+from ActiveSegLoopLib.model.trainer import Stopped
 from ActiveSegLoopLib.study.cases import Case
 from ActiveSegLoopLib.study.revisions import Revision
 from ActiveSegLoopLib.study.rounds import Round
@@ -28,6 +29,8 @@ from ActiveSegLoopLib.study.study import Study
 
 # With this many labeled groups and no validation case, every fifth group is held out.
 _GROUPS_TO_HOLD_OUT = 5
+# More than so many held-out groups would cost training more than they tell.
+_MOST_HELD_OUT = 8
 
 
 def train_round(
@@ -66,6 +69,9 @@ def train_round(
             # Stopped, but also a full disk or a moved image: it can go on when that is mended.
             if is_first_process():
                 study.interrupt_round(current, str(error) or type(error).__name__)
+            elif should_stop():
+                # The first one stopped while this one waited for it.
+                raise Stopped("Stopped with the first process.") from error
             raise
         if is_first_process():
             current = study.finish_round(current, metrics, _versions(training.device))
@@ -158,7 +164,7 @@ def _held_out(study: Study, pool: Sequence[Case]) -> set[str]:
     """
     in_order = sorted(pool, key=lambda case: study.revisions(case)[0].created)
     groups = list(dict.fromkeys(case.group for case in in_order))
-    return set(groups[_GROUPS_TO_HOLD_OUT - 1 :: _GROUPS_TO_HOLD_OUT])
+    return set(groups[_GROUPS_TO_HOLD_OUT - 1 :: _GROUPS_TO_HOLD_OUT][:_MOST_HELD_OUT])
 
 
 def _require_as_many_channels(cases: Sequence[Case]) -> None:

@@ -14,6 +14,7 @@ from ActiveSegLoopLib.errors import ModelError
 from ActiveSegLoopLib.evaluation.overlap import dice
 from ActiveSegLoopLib.model.batches import PatchBatches
 from ActiveSegLoopLib.model.device import choose_device
+from ActiveSegLoopLib.model.distribution import same_everywhere
 from ActiveSegLoopLib.model.network import UNet
 from ActiveSegLoopLib.model.plan import StagePlan, smaller_patch
 from ActiveSegLoopLib.model.prediction import predict
@@ -80,7 +81,7 @@ class StageTraining:
     def _prepare(self, labeled, prepare, what: str) -> list[StoredCase]:
         cases = []
         for index, case in enumerate(labeled):
-            if self.should_stop():
+            if same_everywhere(self.should_stop(), self.device):
                 raise Stopped("Stopped while preparing the cases.")
             cases += prepare(case)
             self.report(
