@@ -68,7 +68,7 @@ class Predictor:
     def segment(self, volumes: Sequence[Volume]) -> Prediction:
         """Segment one case, given its channels in the order of training.
 
-        The channels share the first one's grid. Raises ModelError if their number is another.
+        Raises ModelError if their number is another or they don't share the first one's grid.
         """
         started = time.perf_counter()
         warnings: list[str] = []
@@ -122,6 +122,13 @@ class Predictor:
                 f"This model needs {expected} image(s) per case and got {len(volumes)}; give "
                 "them in the order of training."
             )
+        for volume in volumes[1:]:
+            difference = volumes[0].geometry.difference(volume.geometry)
+            if difference is not None:
+                raise ModelError(
+                    f"The images of a case don't lie on one grid ({difference}); resample them "
+                    "onto the first one's."
+                )
         return [to_lps(v) for v in volumes]
 
     def _predict(

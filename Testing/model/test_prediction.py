@@ -100,6 +100,16 @@ def test_a_wrong_number_of_channels_is_a_clear_error(thresholds):
         Predictor(thresholds, CPU).segment([image, image])
 
 
+def test_channels_on_different_grids_are_a_clear_error(thresholds):
+    stage = thresholds.plan.segmenter
+    two = replace(stage, network=replace(stage.network, in_channels=2))
+    model = replace(thresholds, plan=replace(thresholds.plan, segmenter=two))
+    image, _ = two_organs(Geometry((24, 24, 60), (1, 1, 1)))
+    moved = Volume(image.array, Geometry((24, 24, 60), (1, 1, 1), (0, 0, 3)))
+    with pytest.raises(ModelError, match="don't lie on one grid .*3 mm apart"):
+        Predictor(model, CPU).segment([image, moved])
+
+
 class ShortOfMemory(torch.nn.Module):
     """A network on a device whose memory holds only so many voxels."""
 
@@ -118,6 +128,24 @@ def test_too_little_memory_means_smaller_pieces_and_a_warning(thresholds):
     small = replace(thresholds, segmenter=ShortOfMemory(thresholds.segmenter, 16 * 16 * 10))
     prediction = Predictor(small, CPU).segment([image])
     assert any("was short" in text for text in prediction.warnings)
+    np.testing.assert_array_equal(prediction.labelmap.array, truth)
+
+
+def test_a_gpu_too_small_for_any_piece_hands_over_to_the_cpu_with_a_warning(
+    thresholds, monkeypatch
+):
+    """The GPU is in truth the CPU, with a memory that holds nothing."""
+
+    def run_on_cpu(network, stage, image, device):
+        if device.type == "cuda":
+            raise torch.OutOfMemoryError("out of memory")
+        return predict(network, stage, image, CPU)
+
+    monkeypatch.setattr("ActiveSegLoopLib.model.prediction.predict", run_on_cpu)
+    image, truth = two_organs(Geometry((24, 24, 60), (1, 1, 1)))
+    predictor = Predictor(thresholds, torch.device("cuda", 0))
+    prediction = predictor.segment([image])
+    assert "the CPU goes on" in prediction.warnings[-1] and predictor.device == CPU
     np.testing.assert_array_equal(prediction.labelmap.array, truth)
 
 
