@@ -23,7 +23,7 @@ from ActiveSegLoopLib.study.annotation import Annotated
 from ActiveSegLoopLib.study.files import STAGING, make_folder, remove_if_left, staging
 
 # Raised whenever preparing a case would give other arrays, so that old ones aren't reused.
-_FORMAT = 3
+_FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,11 @@ class Preparation:
         return self._prepared(case, "segmenter", relevant, self._prepare_segmenter)
 
     def locator_cases(self, case: LabeledCase) -> list[StoredCase]:
-        """The whole volume on the locator's coarse grid."""
+        """The whole volume on the locator's coarse grid, any label against background.
+
+        Its points are those of each label, so that patches are centered on a thin one as often as
+        on a large one: alone in its patch, it counts.
+        """
         return self._prepared(case, "locator", {}, self._prepare_whole)
 
     def forget_unused(self) -> None:
@@ -148,7 +152,17 @@ class Preparation:
         return [StoredCase(case.name, folder / str(part)) for part in parts]
 
     def _prepare_whole(self, case: LabeledCase) -> Iterator[PreparedCase]:
-        return self._parts(case, *in_lps(*case.load()), [None], self.plan.locator.spacing)
+        parts = self._parts(case, *in_lps(*case.load()), [None], self.plan.locator.spacing)
+        for part in parts:
+            # "Any label" is known where all labels were looked for, or where one was found.
+            found = part.channels > 0
+            known = (part.subsets.all(axis=1)[part.codes] | found).astype(np.uint8)
+            if known.any():
+                everywhere = patch_points(known, known, np.array([[False], [True]]))[0]
+                yield replace(
+                    part, channels=found.astype(np.uint8), codes=known,
+                    subsets=np.array([[False], [True]]), points=(everywhere, *part.points[1:]),
+                )
 
     def _prepare_segmenter(self, case: LabeledCase) -> Iterator[PreparedCase]:
         volumes, channels, annotated = in_lps(*case.load())
@@ -184,7 +198,7 @@ def _on_grid(
         label = resample_labels(Volume(channels, original), geometry).array
         return label, np.full(geometry.shape, codes.flat[0], np.uint8)
     # Between a labeled slice and one that isn't, nothing may be interpolated.
-    known = annotated.subsets.sum(axis=1)[codes]
+    known = annotated.subsets.sum(axis=1, dtype=np.uint16)[codes]
     slices = np.ix_(
         *(
             _sources(known.sum(axis=tuple(a for a in range(3) if a != axis)), size)

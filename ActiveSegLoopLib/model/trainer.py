@@ -234,14 +234,15 @@ class Trainer:
         save_tensors(self.path, tensors, metadata)
 
     def _load(self) -> None:
-        metadata, tensors = load_metadata(self.path), load_tensors(self.path)
+        tensors, metadata = load_tensors(self.path), load_metadata(self.path)
         if metadata["settings"] != asdict(self.settings):
             raise ModelError(
                 f"The checkpoint {self.path} was made with other settings; start a new round or "
                 "use the same settings."
             )
         self.step = metadata["step"]
-        self.scaler.load_state_dict(metadata["scaler"])
+        if metadata["scaler"]:  # None where the CPU had taken over.
+            self.scaler.load_state_dict(metadata["scaler"])
         result = metadata["result"]
         result["validations"] = [tuple(entry) for entry in result["validations"]]
         self.result = TrainingResult(**result)

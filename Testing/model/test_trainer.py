@@ -149,6 +149,31 @@ def test_a_checkpoint_of_other_settings_is_not_taken_up(tmp_path):
         trainer(tmp_path, replace(QUICK, learning_rate=1e-4))
 
 
+def test_a_checkpoint_that_cannot_be_read_is_a_sentence(tmp_path):
+    path = trainer(tmp_path).path
+    trainer(tmp_path).run()
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ModelError, match="segmenter.checkpoint.safetensors can't be read"):
+        trainer(tmp_path)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_every_optimizer_goes_on_to_the_same_weights(tmp_path, optimizer):
+    settings = replace(QUICK, optimizer=optimizer, average=0.0, schedule="constant")
+    whole = trainer(tmp_path / "whole", settings)
+    whole.run()
+    with pytest.raises(Stopped):
+        trainer(tmp_path / "parts", settings, should_stop=StopAfter(3)).run()
+    resumed = trainer(tmp_path / "parts", settings)
+    resumed.run()
+    assert same(weights(whole), weights(resumed))
+
+
+def test_an_unknown_optimizer_is_a_sentence(tmp_path):
+    with pytest.raises(ModelError, match="no optimizer 'lion'; use adamw, adam or sgd"):
+        trainer(tmp_path, replace(QUICK, optimizer="lion"))
+
+
 def test_a_loss_that_is_not_a_number_stops_training_with_a_sentence(tmp_path):
     training = trainer(tmp_path)
     with torch.no_grad():
