@@ -201,7 +201,7 @@ def _on_grid(
     known = annotated.subsets.sum(axis=1, dtype=np.uint16)[codes]
     slices = np.ix_(
         *(
-            _sources(known.sum(axis=tuple(a for a in range(3) if a != axis)), size)
+            _sources(known.sum(tuple(a for a in range(3) if a != axis), np.int64), size)
             for axis, size in enumerate(geometry.shape)
         )
     )
