@@ -31,12 +31,11 @@ def organ_boxes(
 ) -> list[Box]:
     """Boxes in voxels of LPS-oriented volumes around each organ instance, none if none is found.
 
-    `locate(input)` gives the locator's probabilities (1 + labels, z, y, x), background first; the
-    margin is the plan's.
+    `locate(input)` gives the locator's probabilities (2, z, y, x); the margin is the plan's.
     """
     image, coarse, geometry = network_input(upright, settings, None, plan.locator.spacing)
     found = find_boxes(
-        (locate(image)[0] < 0.5).cpu().numpy(),
+        (locate(image)[1] > 0.5).cpu().numpy(),
         coarse.spacing,
         plan.margin_mm if margin_mm is None else margin_mm,
         plan.minimum_mm3,

@@ -34,7 +34,8 @@ class AnnotatedLoss:
 
     A class that wasn't annotated at a voxel is merged with the background there: the network
     may call the voxel either without penalty. Voxels where nothing was annotated weigh nothing.
-    Dice is the mean over the annotated foreground classes of a sample (MONAI's DiceLoss).
+    Dice (MONAI's DiceLoss) is the mean over the labels that are present in a sample: for an absent
+    one it would be 1 whatever the network says, and push a rare label to nothing everywhere.
     """
 
     def __init__(self, dice: float = 1.0, cross_entropy: float = 1.0, smooth: float = 1e-5):
@@ -57,8 +58,8 @@ class AnnotatedLoss:
     def _dice(self, logits: Tensor, target: Target) -> Tensor:
         probabilities = torch.softmax(logits, dim=1)[:, 1:] * target.annotated
         per_class = self.dice(probabilities, target.classes).flatten(1)
-        seen = target.annotated.flatten(2).any(dim=2)
-        return ((per_class * seen).sum(1) / seen.sum(1).clamp_min(1)).mean()
+        present = target.classes.flatten(2).any(dim=2)
+        return ((per_class * present).sum(1) / present.sum(1).clamp_min(1)).mean()
 
 
 def _cross_entropy(logits: Tensor, target: Target) -> Tensor:

@@ -84,12 +84,13 @@ class Plan:
 class PlanSettings:
     """What a preset may fix of the plan; the rest comes from the data.
 
-    `patch_voxels` None means as many as the memory at hand allows; `locator` None means that
+    The locator's grid has about `locator_voxels`; it learns from patches, because an organ is too
+    small a part of the whole volume to learn from. `patch_voxels` None means as many as the memory at hand allows; `locator` None means that
     the data decides.
     """
 
     base_channels: int = 16
-    locator_channels: int = 8
+    locator_channels: int = 12
     most_channels: int = 320
     pool: int = 0
     dropout: float = 0.1
@@ -97,6 +98,7 @@ class PlanSettings:
     attention: bool = False
     locator: bool | None = None
     locator_voxels: int = 160_000
+    locator_patch_voxels: int = 30_000
     patch_voxels: int | None = None
 
 
@@ -125,9 +127,8 @@ def make_plan(
         edge = max((np.prod(volume) / settings.locator_voxels) ** (1 / 3), *spacing)
         grid = tuple(float(max(edge, s)) for s in spacing)
         coarse = _stage(
-            volume, grid, 3 * settings.locator_voxels, channels, labels + 1,
-            settings.locator_channels,
-            settings,
+            volume, grid, settings.locator_patch_voxels, channels, 2,
+            settings.locator_channels, settings,
         )
     return Plan(
         normalization=_normalization(cases),

@@ -65,7 +65,9 @@ def default(gpu: bool) -> Preset:
         segmenter=TrainingSettings(
             iterations=5000 if gpu else 1500, batch_voxels=1_600_000 if gpu else 400_000
         ),
-        locator=TrainingSettings(iterations=2000 if gpu else 1000),
+        locator=TrainingSettings(
+            iterations=2000 if gpu else 600, batch_voxels=250_000
+        ),
         augmentation=AugmentationSettings(),
     )
 
@@ -80,7 +82,7 @@ def fast(gpu: bool) -> Preset:
             recipe.plan, base_channels=12, patch_voxels=110_000, locator_voxels=80_000
         ),
         segmenter=replace(recipe.segmenter, iterations=300, batch_voxels=220_000),
-        locator=replace(recipe.locator, iterations=200, batch_voxels=160_000),
+        locator=replace(recipe.locator, iterations=150, batch_voxels=160_000),
     )
 
 

@@ -80,7 +80,7 @@ def cascade(spacing=(1.0, 1.0, 1.0), coarse=(3.0, 3.0, 3.0), **changes) -> Plan:
     fields = dict(
         normalization=({"kind": "case"},),
         segmenter=stage(spacing, (16, 16, 16), 3),
-        locator=stage(coarse, (16, 16, 16), 3),
+        locator=stage(coarse, (16, 16, 16), 2),
         margin_mm=4.0,
         gap_mm=2.0,
         minimum_mm3=20.0,
