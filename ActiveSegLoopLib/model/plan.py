@@ -85,8 +85,8 @@ class PlanSettings:
     """What a preset may fix of the plan; the rest comes from the data.
 
     The locator's grid has about `locator_voxels`; it learns from patches, because an organ is too
-    small a part of the whole volume to learn from. `patch_voxels` None means as many as the memory at hand allows; `locator` None means that
-    the data decides.
+    small a part of the whole volume to learn from. `patch_voxels` None means as many as the memory
+    at hand allows; `locator` None means that the data decides.
     """
 
     base_channels: int = 16

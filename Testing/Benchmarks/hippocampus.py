@@ -63,7 +63,8 @@ def main() -> None:
     minutes = (time.perf_counter() - started) / 60
     values = np.array([list(row.values()) for row in dice.values()])
     for name, column in zip(study.schema.names.values(), values.T, strict=True):
-        print(f"{name:10} Dice {column.mean():.4f} ± {column.std(ddof=1):.4f}, min {column.min():.4f}")
+        spread = f"± {column.std(ddof=1):.4f}, min {column.min():.4f}"
+        print(f"{name:10} Dice {column.mean():.4f} {spread}")
     print(f"mean Dice of both on {len(values)} unseen cases: {values.mean():.4f}")
     print(f"everything took {minutes:.1f} min with {options.threads or 'all'} thread(s)")
     result = {
