@@ -19,6 +19,10 @@ _LEAST_MM, _MOST_MM, _SEEN_BEFORE_MM = 6.0, 40.0, 5.0
 # Of a case's labeled voxels this share must lie inside the boxes, in this share of the cases.
 _INSIDE, _CASES = 0.999, 0.95
 
+# What is organ with at least this probability is worth a look by the segmenter: a missed part is
+# lost for good, a box too large costs only time.
+_FOUND = 0.2
+
 Locate = Callable[[np.ndarray], Tensor]
 
 
@@ -35,7 +39,7 @@ def organ_boxes(
     """
     image, coarse, geometry = network_input(upright, settings, None, plan.locator.spacing)
     found = find_boxes(
-        (locate(image)[1] > 0.5).cpu().numpy(),
+        (locate(image)[1] > _FOUND).cpu().numpy(),
         coarse.spacing,
         plan.margin_mm if margin_mm is None else margin_mm,
         plan.minimum_mm3,

@@ -66,7 +66,7 @@ def default(gpu: bool) -> Preset:
             iterations=5000 if gpu else 1500, batch_voxels=1_600_000 if gpu else 400_000
         ),
         locator=TrainingSettings(
-            iterations=2000 if gpu else 600, batch_voxels=250_000
+            iterations=2500 if gpu else 1200, batch_voxels=250_000
         ),
         augmentation=AugmentationSettings(),
     )

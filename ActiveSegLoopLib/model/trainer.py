@@ -51,7 +51,7 @@ class TrainingSettings:
     cross_entropy: float = 1.0
     average: float = 0.99
     validations: int = 12
-    patience: int = 4
+    patience: int = 6
     plateau_gain: float = 0.001
     mixed_precision: bool = True
 
