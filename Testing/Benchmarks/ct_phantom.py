@@ -26,26 +26,27 @@ SPACING, SHAPE = (1.0, 0.7, 0.7), (300, 512, 512)
 
 
 def make(folder: Path, device: torch.device) -> None:
-    """Put the phantom, its background on the locator's grid and an untrained model in a folder."""
-    case = make_case(0, SPACING, SHAPE)
+    """Put the phantom in a folder if it isn't there, and a new untrained model beside it.
+
+    Also where the phantom has any label, on the grid of the model's locator.
+    """
+    if not (folder / "geometry.json").exists():
+        case = make_case(0, SPACING, SHAPE)
+        np.save(folder / "image.npy", case.image.array)
+        np.save(folder / "labels.npy", case.labels.array)
+        # Last, because it says that all is there.
+        (folder / "geometry.json").write_text(json.dumps(case.image.geometry.to_dict()))
+    image = read_phantom(folder)
+    truth = image.with_array(np.load(folder / "labels.npy"))
     labels = len(KIDNEY_LABELS.labels)
     known = Annotated(np.ones(SHAPE, np.uint8), np.array([[False] * labels, [True] * labels]))
-    fingerprint = fingerprint_case([case.image], case.labels.array, known)
     recipe = get_preset("default", device.type == "cuda")
+    fingerprint = fingerprint_case([image], truth.array, known)
     plan = make_plan([fingerprint], labels, recipe.plan, memory_gb(device))
     networks = UNet(plan.segmenter.network), UNet(plan.locator.network)
     save_model(folder / "model", Model(KIDNEY_LABELS, plan, *networks))
-    coarse = with_spacing(case.image.geometry, plan.locator.spacing)
-    np.save(folder / "background.npy", resample_labels(case.labels, coarse).array == 0)
-    np.save(folder / "labels.npy", case.labels.array)
-    np.save(folder / "image.npy", case.image.array)
-    # Last, because it says that all is there.
-    (folder / "geometry.json").write_text(json.dumps(case.image.geometry.to_dict()))
-
-
-def is_made(folder: Path) -> bool:
-    """Whether `make` did all of it."""
-    return (folder / "geometry.json").exists()
+    coarse = with_spacing(image.geometry, plan.locator.spacing)
+    np.save(folder / "organs.npy", resample_labels(truth, coarse).array > 0)
 
 
 def read_phantom(folder: Path) -> Volume:
@@ -59,8 +60,8 @@ class TrueBoxes(Predictor):
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         super().__init__(load_model(folder / "model"), device)
-        background = np.load(folder / "background.npy")
-        self.found = torch.from_numpy(background)[None].float()
+        organs = torch.from_numpy(np.load(folder / "organs.npy"))
+        self.found = torch.stack((~organs, organs)).float()
 
     def locate(self, upright, settings, warn):
         """See Predictor.locate."""

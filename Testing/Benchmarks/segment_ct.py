@@ -24,7 +24,7 @@ import torch
 from table import machine, print_table  # first: it makes the library importable
 
 # isort: split
-from ct_phantom import SHAPE, SPACING, TrueBoxes, is_made, make, read_phantom
+from ct_phantom import SHAPE, SPACING, TrueBoxes, make, read_phantom
 from whole_volume import segment_whole
 
 from ActiveSegLoopLib.evaluation.overlap import dice_per_label, mean_dice
@@ -49,7 +49,7 @@ def measure(variant: str, options: argparse.Namespace, device: torch.device) -> 
         model, before = predictor.model, peak_mb()
         found = predictor.segment([image])
         share = sum(box.volume for box in found.boxes) / image.array.size
-        how = f"{len(found.boxes)} boxes, {share:.1%} of the volume"
+        how = f"{len(found.boxes)} box(es), {share:.1%} of the volume"
     else:
         model, before = load_model(options.model or options.cache / "model"), peak_mb()
         windows = None if options.whole else options.windows
@@ -124,8 +124,7 @@ def main() -> None:
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
     print(machine(device))
-    if not is_made(options.cache):
-        run("make")
+    run("make")
     half = half_precision(device)
     found = {variant: [] for variant in VARIANTS if variant != "half" or half is not None}
     for _ in range(options.repeats):
