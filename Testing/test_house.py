@@ -29,7 +29,7 @@ LIBRARY_FILES = {module_name(path): path for path in python_files(LIBRARY)}
 def imports_of(path: Path) -> set[str]:
     """Every module that a file imports anywhere, library files by their full dotted name."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -124,14 +124,14 @@ def undocumented(body: list[ast.stmt], prefix: str) -> list[str]:
     "path", [*python_files(LIBRARY), *python_files(MODULE)], ids=lambda path: path.name
 )
 def test_everything_public_has_a_docstring(path):
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     assert undocumented(tree.body, "") == []
     if tree.body:
         assert ast.get_docstring(tree), "The file doesn't say what it is about."
 
 
 def test_every_file_is_readable_in_one_sitting():
-    lengths = {path: len(path.read_text().splitlines()) for path in python_files(ROOT)}
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in python_files(ROOT)}
     assert {str(path): n for path, n in lengths.items() if n > LONGEST} == {}
 
 

@@ -61,7 +61,7 @@ def widget(module):
 
 def test_the_module_compiles():
     for path in MODULE.glob("*.py"):
-        compile(path.read_text(), str(path), "exec")
+        compile(path.read_text(encoding="utf-8"), str(path), "exec")
 
 
 def test_importing_the_module_imports_nothing_heavy():

@@ -11,7 +11,7 @@ from Testing.repository import LIBRARY, MODULE, ROOT, repository_files
 
 def listed_in(folder: Path) -> list[str]:
     """What the lists in a folder's CMakeLists.txt name, without CMake's variables."""
-    text = re.sub(r"#[^\n]*", "", (folder / "CMakeLists.txt").read_text())
+    text = re.sub(r"#[^\n]*", "", (folder / "CMakeLists.txt").read_text(encoding="utf-8"))
     lists = re.findall(r"set\(MODULE_PYTHON_(?:SCRIPTS|RESOURCES)\s+([^)]*)\)", text)
     return " ".join(lists).split()
 
@@ -47,8 +47,8 @@ def requirement_names(lines: list[str]) -> dict[str, str]:
 
 
 def test_slicer_is_asked_for_what_pyproject_asks_for_but_what_slicer_brings_itself():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = (MODULE / "Resources/requirements.txt").read_text().splitlines()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = (MODULE / "Resources/requirements.txt").read_text(encoding="utf-8").splitlines()
     asked = requirement_names([line for line in lines if line and not line.startswith("#")])
     wanted = requirement_names(project["dependencies"])
     # Slicer brings numpy, scipy and SimpleITK, and its PyTorch extension the torch that fits.
@@ -58,7 +58,7 @@ def test_slicer_is_asked_for_what_pyproject_asks_for_but_what_slicer_brings_itse
 
 
 def test_the_extension_meets_the_index_formalities():
-    text = (ROOT / "CMakeLists.txt").read_text()
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
     metadata = dict(re.findall(r'set\(EXTENSION_(\w+) "([^"]*)"\)', text))
     assert re.search(r"project\((\w+)\)", text).group(1) == "ActiveSegLoop"
     assert metadata["HOMEPAGE"] == "https://github.com/ActiveSegLoop/ActiveSegLoop"
@@ -73,9 +73,9 @@ def test_the_version_is_the_same_everywhere():
     import ActiveSegLoopLib
 
     version = ActiveSegLoopLib.__version__
-    citation = (ROOT / "CITATION.cff").read_text()
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert re.search(r"^version: \"?([\d.]+)\"?$", citation, re.M).group(1) == version
-    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M).group(1)
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M).group(1)
     assert newest in (version, "Unreleased")
 
 

@@ -10,7 +10,7 @@ import pytest
 from ActiveSegLoopLib.jobs.command_line import COMMANDS, make_parser
 from Testing.repository import ROOT
 
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 LINES = re.findall(r"^activesegloop (.+)$", README, re.M)
 
 

@@ -61,7 +61,7 @@ class Machine:
 
     def called(self):
         """What was called since the last time, one line a call."""
-        lines = self.calls.read_text().splitlines() if self.calls.exists() else []
+        lines = self.calls.read_text(encoding="utf-8").splitlines() if self.calls.exists() else []
         self.calls.write_text("")
         return lines
 

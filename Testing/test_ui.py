@@ -19,7 +19,7 @@ CODE_FILES = [*python_files(MODULE), *python_files(LIBRARY / "panel")]
 @pytest.fixture(scope="module")
 def widgets(shared_data):
     """What each widget class of Slicer 5.12 has, by class name."""
-    return json.loads((shared_data / "slicer-5.12-widgets.json").read_text())
+    return json.loads((shared_data / "slicer-5.12-widgets.json").read_text(encoding="utf-8"))
 
 
 def members(widgets: dict, class_name: str, kinds: str) -> set[str]:
@@ -115,12 +115,12 @@ def test_the_code_uses_only_widgets_properties_and_signals_that_exist(widgets):
     for path in UI_FILES:
         classes |= named_widgets(ElementTree.parse(path).getroot())
     for path in CODE_FILES:
-        assert faults_of_code(path.read_text(), classes, widgets) == [], path
+        assert faults_of_code(path.read_text(encoding="utf-8"), classes, widgets) == [], path
 
 
 def test_every_slot_that_is_connected_is_a_method():
     for path in CODE_FILES:
-        tree = ast.parse(path.read_text())
+        tree = ast.parse(path.read_text(encoding="utf-8"))
         methods = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
         for node in ast.walk(tree):
             is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
@@ -155,6 +155,6 @@ def test_a_mistake_in_the_code_is_found(line, widgets):
     ],
 )
 def test_a_mistake_in_a_ui_file_is_found(right, wrong, widgets):
-    text = (MODULE / "Resources" / "UI" / "ActiveSegLoop.ui").read_text()
+    text = (MODULE / "Resources" / "UI" / "ActiveSegLoop.ui").read_text(encoding="utf-8")
     assert right in text
     assert faults_of_ui(ElementTree.fromstring(text.replace(right, wrong)), widgets)

@@ -169,7 +169,7 @@ class _Experiment:
 
     def _finish(self, shown: Case, stages: Sequence[Stage], seconds: float) -> StagesResult:
         table = stage_table(stages)
-        (self.folder / "table.txt").write_text(table + "\n")
+        (self.folder / "table.txt").write_text(table + "\n", encoding="utf-8")
         phantom = self.truth[shown.name]
         segments = KIDNEY_LABELS.segments()
         pictures = (self.folder / "slices.png", self.folder / "learning-curve.png")
