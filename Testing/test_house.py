@@ -131,7 +131,9 @@ def test_everything_public_has_a_docstring(path):
 
 
 def test_every_file_is_readable_in_one_sitting():
-    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in python_files(ROOT)}
+    lengths = {
+        path: len(path.read_text(encoding="utf-8").splitlines()) for path in python_files(ROOT)
+    }
     assert {str(path): n for path, n in lengths.items() if n > LONGEST} == {}
 
 

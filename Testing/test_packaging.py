@@ -75,7 +75,8 @@ def test_the_version_is_the_same_everywhere():
     version = ActiveSegLoopLib.__version__
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert re.search(r"^version: \"?([\d.]+)\"?$", citation, re.M).group(1) == version
-    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M).group(1)
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## (\S+)", changes, re.M).group(1)
     assert newest in (version, "Unreleased")
 
 

@@ -51,7 +51,8 @@ def make(folder: Path, device: torch.device) -> None:
 
 def read_phantom(folder: Path) -> Volume:
     """The image; its true labels are the array in labels.npy."""
-    geometry = Geometry.from_dict(json.loads((folder / "geometry.json").read_text(encoding="utf-8")))
+    described = json.loads((folder / "geometry.json").read_text(encoding="utf-8"))
+    geometry = Geometry.from_dict(described)
     return Volume(np.load(folder / "image.npy"), geometry)
 
 

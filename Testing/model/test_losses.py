@@ -76,3 +76,23 @@ def test_the_loss_of_a_batch_is_the_mean_over_its_samples():
     ]
     together = loss(logits, Target.from_channels(channels, annotated))
     assert together.item() == pytest.approx((singles[0].item() + singles[1].item()) / 2, rel=1e-6)
+
+
+def test_cross_entropy_can_look_at_the_hardest_annotated_voxels_only():
+    channels = torch.zeros(1, *SHAPE, dtype=torch.long)
+    logits = torch.zeros(1, 3, *SHAPE)
+    logits[:, 0] = 20.0
+    wrong = logits.clone()
+    wrong[0, :, 0, 0, :2] = torch.tensor([0.0, 20.0, 0.0])[:, None]
+    target = Target.from_channels(channels, everything()[:1])
+    voxels = channels[0].numel()
+    of_all, of_hardest = (
+        AnnotatedLoss(dice=0.0, hardest=share)(wrong, target).item() for share in (1.0, 0.1)
+    )
+    assert of_all == pytest.approx(20 * 2 / voxels, rel=1e-3)
+    assert of_hardest == pytest.approx(20 * 2 / (0.1 * voxels), rel=1e-3)
+    # What isn't annotated isn't among the hardest.
+    annotated = everything()[:1].clone()
+    annotated[:, :, 0] = False
+    hidden = AnnotatedLoss(dice=0.0, hardest=0.1)(wrong, Target.from_channels(channels, annotated))
+    assert hidden.item() == pytest.approx(0, abs=1e-5)
