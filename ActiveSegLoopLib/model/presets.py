@@ -61,7 +61,9 @@ def get_preset(name: str, gpu: bool, iterations: int | None = None) -> Preset:
 def default(gpu: bool) -> Preset:
     """The best known recipe; wider and longer where there is a GPU."""
     return Preset(
-        plan=PlanSettings(base_channels=32 if gpu else 16),
+        plan=PlanSettings(
+            base_channels=32 if gpu else 16, patch_voxels=None if gpu else 80_000
+        ),
         segmenter=TrainingSettings(
             iterations=5000 if gpu else 1500, batch_voxels=1_600_000 if gpu else 400_000
         ),
@@ -102,6 +104,7 @@ def kim2020(gpu: bool) -> Preset:
         warm_up=0,
         gradient_norm=0.0,
         cross_entropy=0.0,
+        mean_dice=True,
         average=0.0,
         patience=0,
     )

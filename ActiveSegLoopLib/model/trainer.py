@@ -30,10 +30,10 @@ class TrainingSettings:
 
     `batch_size` None takes as many patches as hold about `batch_voxels`, 2 to 8. `optimizer` is
     adamw, adam (Kim 2020) or sgd; `schedule` cosine (to zero, after a warm-up) or constant.
-    `hardest` is the share of voxels that cross-entropy looks at. Gradients longer than
-    `gradient_norm` are shortened to it; 0 leaves them. `average` is the decay of the running mean
-    of the weights that is validated and kept; 0 keeps the weights themselves. Training ends early
-    when the validation Dice has not risen by `plateau_gain` for `patience` validations; 0 never.
+    Gradients longer than `gradient_norm` are shortened to it; 0 leaves them. `average` is the
+    decay of the running mean of the weights that is validated and kept; 0 keeps the weights
+    themselves. Training ends early when the validation Dice has not risen by `plateau_gain` for
+    `patience` validations; 0 never ends early.
     """
 
     iterations: int = 2000
@@ -48,7 +48,7 @@ class TrainingSettings:
     gradient_norm: float = 12.0
     dice: float = 1.0
     cross_entropy: float = 1.0
-    hardest: float = 0.1
+    mean_dice: bool = False
     average: float = 0.99
     validations: int = 12
     patience: int = 6
@@ -110,7 +110,9 @@ class Trainer:
         self.report = report
         self.should_stop = should_stop
         self.checkpoint_seconds = checkpoint_seconds
-        self.loss = AnnotatedLoss(settings.dice, settings.cross_entropy, settings.hardest)
+        self.loss = AnnotatedLoss(
+            settings.dice, settings.cross_entropy, settings.mean_dice
+        )
         self.optimizer = _optimizer(self.network, settings)
         self.scaler = torch.amp.GradScaler(
             device.type,

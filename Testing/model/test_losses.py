@@ -22,7 +22,7 @@ def everything():
 
 def test_with_everything_annotated_it_is_monais_dice_and_cross_entropy():
     logits, channels = random_batch()
-    ours = AnnotatedLoss()(logits, Target.from_channels(channels, everything()))
+    ours = AnnotatedLoss(mean_dice=True)(logits, Target.from_channels(channels, everything()))
     monais = DiceCELoss(
         include_background=False, to_onehot_y=True, softmax=True, smooth_nr=1e-5, smooth_dr=1e-5
     )(logits, channels[:, None])
@@ -78,21 +78,13 @@ def test_the_loss_of_a_batch_is_the_mean_over_its_samples():
     assert together.item() == pytest.approx((singles[0].item() + singles[1].item()) / 2, rel=1e-6)
 
 
-def test_cross_entropy_can_look_at_the_hardest_annotated_voxels_only():
-    channels = torch.zeros(1, *SHAPE, dtype=torch.long)
-    logits = torch.zeros(1, 3, *SHAPE)
-    logits[:, 0] = 20.0
-    wrong = logits.clone()
-    wrong[0, :, 0, 0, :2] = torch.tensor([0.0, 20.0, 0.0])[:, None]
-    target = Target.from_channels(channels, everything()[:1])
-    voxels = channels[0].numel()
-    of_all, of_hardest = (
-        AnnotatedLoss(dice=0.0, hardest=share)(wrong, target).item() for share in (1.0, 0.1)
+def test_each_label_that_is_present_counts_as_much_however_many_there_are():
+    logits, channels = random_batch()
+    target = Target.from_channels(channels, everything())
+    summed, mean = (AnnotatedLoss(1.0, 0.0, mean)(logits, target) for mean in (False, True))
+    assert summed.item() == pytest.approx(2 * mean.item(), rel=1e-6)
+    only_first = Target.from_channels(torch.where(channels == 2, 0, channels), everything())
+    alone = AnnotatedLoss(1.0, 0.0)(logits, only_first)
+    assert alone.item() == pytest.approx(
+        AnnotatedLoss(1.0, 0.0, mean_dice=True)(logits, only_first).item(), rel=1e-6
     )
-    assert of_all == pytest.approx(20 * 2 / voxels, rel=1e-3)
-    assert of_hardest == pytest.approx(20 * 2 / (0.1 * voxels), rel=1e-3)
-    # What isn't annotated isn't among the hardest.
-    annotated = everything()[:1].clone()
-    annotated[:, :, 0] = False
-    hidden = AnnotatedLoss(dice=0.0, hardest=0.1)(wrong, Target.from_channels(channels, annotated))
-    assert hidden.item() == pytest.approx(0, abs=1e-5)
