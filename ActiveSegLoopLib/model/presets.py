@@ -81,9 +81,9 @@ def fast(gpu: bool) -> Preset:
     return replace(
         recipe,
         plan=replace(
-            recipe.plan, base_channels=12, patch_voxels=64_000, locator_voxels=80_000
+            recipe.plan, base_channels=12, patch_voxels=110_000, locator_voxels=80_000
         ),
-        segmenter=replace(recipe.segmenter, iterations=500, batch_voxels=256_000),
+        segmenter=replace(recipe.segmenter, iterations=300, batch_voxels=220_000),
         locator=replace(recipe.locator, iterations=150, batch_voxels=160_000),
     )
 
