@@ -15,3 +15,7 @@ class StudyError(ActiveSegLoopError):
 
 class ModelError(ActiveSegLoopError):
     """A model, plan or training setting that can't be used as asked."""
+
+
+class SelectionError(ActiveSegLoopError):
+    """Scores, a strategy, a curve or a budget that can't be used as asked."""

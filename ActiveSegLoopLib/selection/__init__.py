@@ -1,0 +1,1 @@
+"""What to label next: uncertainty, scores, proposals, and advice."""
