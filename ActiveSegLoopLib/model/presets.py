@@ -13,13 +13,18 @@ from ActiveSegLoopLib.model.trainer import TrainingSettings
 
 @dataclass(frozen=True)
 class Preset:
-    """A recipe: how to plan, how to train each network, how to vary the images."""
+    """A recipe: how to plan, how to train each network, how to vary the images.
+
+    `hold_out`: whether labeled groups of the pool are set aside to validate on where a study has
+    no validation cases; without any, the last weights are kept.
+    """
 
     plan: PlanSettings
     segmenter: TrainingSettings
     locator: TrainingSettings
     augmentation: AugmentationSettings | None
     foreground: float = 0.5
+    hold_out: bool = True
 
 
 PRESETS: dict[str, Callable[[bool], Preset]] = {}

@@ -41,16 +41,18 @@ def train_round(
     seed: int = 0,
     report: Callable[..., None] = lambda kind, **data: None,
     should_stop: Callable[[], bool] = lambda: False,
+    together: bool = True,
 ) -> Round:
     """Train a model on the newest revisions of all pool cases and add it as a new round.
 
     A round that was interrupted is taken up where it stopped if it was started with the same
     settings and labels. Under torchrun all processes train together, each with the whole batch
-    size. Raises ModelError when nothing is labeled, Stopped when `should_stop()` became true.
+    size, or each a round of its own unless `together`. Raises ModelError when nothing is labeled,
+    Stopped when `should_stop()` became true.
     """
     chosen_device = choose_device(device)
     recipe = get_preset(preset, chosen_device.type == "cuda", iterations)
-    process = start_processes(chosen_device)
+    process = start_processes(chosen_device) if together else (0, 1)
     if not is_first_process():
         report = _silent
     try:
@@ -106,7 +108,7 @@ def _open_round(study: Study, preset, recipe: Preset, process, seed, device, rep
             if (unfinished.preset, unfinished.settings, unfinished.seed) == (
                 preset, settings, seed,
             ):
-                _say_going_on(study, unfinished, report)
+                _say_going_on(study, unfinished, recipe.hold_out, report)
                 number = unfinished.number
             else:
                 reason = "given up for a training with other settings"
@@ -114,20 +116,22 @@ def _open_round(study: Study, preset, recipe: Preset, process, seed, device, rep
                 _clear(work_folder(unfinished))
                 report("message", text=f"Unfinished round {unfinished.number} is {reason}.")
         if not number:
-            training, validation = _select(study, report)
+            training, validation = _select(study, recipe.hold_out, report)
             number = study.start_round(preset, settings, seed, training, validation).number
     return study.round(same_everywhere(number, device))
 
 
-def _say_going_on(study: Study, unfinished: Round, report: Callable[..., None]) -> None:
+def _say_going_on(
+    study: Study, unfinished: Round, hold_out: bool, report: Callable[..., None]
+) -> None:
     text = f"Going on with round {unfinished.number}."
-    if _select(study, _silent) != (unfinished.revisions, unfinished.validation):
+    if _select(study, hold_out, _silent) != (unfinished.revisions, unfinished.validation):
         text += " What was labeled since it began comes into the next one."
     report("message", text=text)
 
 
 def _select(
-    study: Study, report: Callable[..., None]
+    study: Study, hold_out: bool, report: Callable[..., None]
 ) -> tuple[tuple[Revision, ...], tuple[Revision, ...]]:
     """The newest revision of each labeled case, for training and for validation."""
     newest = {case.name: study.latest(case) for case in study.cases()}
@@ -138,7 +142,7 @@ def _select(
             f"No pool case of the study {study.folder} is labeled yet; label at least one first."
         )
     _require_as_many_channels([*pool, *validation])
-    if not validation:
+    if hold_out and not validation:
         held_out = _held_out(study, pool)
         validation = [c for c in pool if c.group in held_out]
         pool = [c for c in pool if c.group not in held_out]

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -195,6 +196,21 @@ def test_with_fewer_groups_none_is_held_out_and_that_is_said(tmp_path):
     events = Events()
     assert begin(study, report=events.report).validation == ()
     assert "Too few labeled cases" in events.texts("warning")
+
+
+def test_a_recipe_that_holds_nothing_out_trains_on_all_of_the_pool(tmp_path, monkeypatch):
+    everything = replace(tiny(locator=False), hold_out=False)
+    monkeypatch.setitem(PRESETS, "all", lambda gpu: everything)
+    study = make_study(tmp_path, ["pool"] * 5)
+    round = begin(study, preset="all")
+    assert cases(round.revisions) == ["c0", "c1", "c2", "c3", "c4"] and not round.validation
+
+
+def test_one_of_several_processes_can_train_a_round_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")  # the other process isn't there: waiting would be forever
+    monkeypatch.setenv("RANK", "1")
+    study = make_study(tmp_path, ["pool"])
+    assert train(study, together=False).state == "finished"
 
 
 def test_a_case_once_held_out_is_never_trained_on_whichever_is_labeled_next(tmp_path, monkeypatch):
