@@ -16,7 +16,8 @@ class Preset:
     """A recipe: how to plan, how to train each network, how to vary the images.
 
     `hold_out`: whether labeled groups of the pool are set aside to validate on where a study has
-    no validation cases; without any, the last weights are kept.
+    no validation cases; without any, the last weights are kept. `warm_start`: whether the weights
+    start as those of the study's current model where its networks have the same shape.
     """
 
     plan: PlanSettings
@@ -25,6 +26,7 @@ class Preset:
     augmentation: AugmentationSettings | None
     foreground: float = 0.5
     hold_out: bool = True
+    warm_start: bool = False
 
 
 PRESETS: dict[str, Callable[[bool], Preset]] = {}

@@ -21,7 +21,7 @@ from ActiveSegLoopLib.model.distribution import is_first_process, same_everywher
 from ActiveSegLoopLib.model.fingerprint import CaseFingerprint, fingerprint_case
 from ActiveSegLoopLib.model.inference import predict
 from ActiveSegLoopLib.model.locating import measured_margin
-from ActiveSegLoopLib.model.model_files import Model, save_model
+from ActiveSegLoopLib.model.model_files import Model, load_model, save_model
 from ActiveSegLoopLib.model.plan import Plan, make_plan
 from ActiveSegLoopLib.model.prediction import Predictor
 from ActiveSegLoopLib.model.preparing import LabeledCase, Preparation, in_lps
@@ -71,6 +71,7 @@ class RoundTraining:
         self.work = work_folder(current)
         self.training = [self._labeled(r) for r in current.revisions]
         self.validation = [self._labeled(r) for r in current.validation]
+        self.earlier = self._earlier_model()
 
     def run(self) -> dict:
         """Do all of it; returns the round's metrics. Raises Stopped when asked to stop."""
@@ -129,11 +130,19 @@ class RoundTraining:
         stage = StageTraining(
             name, preparation, self.recipe, self.device, self.round.seed, self.process, self.work,
             mirror=not self.schema.sides_matter, report=self.report,
-            should_stop=self.should_stop,
+            should_stop=self.should_stop, initial=self.earlier and getattr(self.earlier, name),
         )
         network, result = stage.train(self.training, self.validation)
         self.device = stage.device
         return network, asdict(result)
+
+    def _earlier_model(self) -> Model | None:
+        """The model whose weights this training starts with; None for a fresh start."""
+        number = self.round.settings.get("warm_start_from")
+        if number is None:
+            return None
+        earlier = load_model(self.study.round(number).folder)
+        return earlier if earlier.schema.ids == self.schema.ids else None
 
     def _with_measured_margin(self, plan: Plan, locator: nn.Module) -> Plan:
         margin = plan.margin_mm

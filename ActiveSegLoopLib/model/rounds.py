@@ -99,7 +99,7 @@ def _open_round(study: Study, preset, recipe: Preset, process, seed, device, rep
     if is_first_process():
         content = {
             "recipe": asdict(recipe), "processes": process[1], "device": device.type,
-            "labels": study.schema.ids,
+            "labels": study.schema.ids, "warm_start_from": _started_from(study, recipe),
         }
         settings = json.loads(json.dumps(content))
         unfinished = study.unfinished_round()
@@ -119,6 +119,12 @@ def _open_round(study: Study, preset, recipe: Preset, process, seed, device, rep
             training, validation = _select(study, recipe.hold_out, report)
             number = study.start_round(preset, settings, seed, training, validation).number
     return study.round(same_everywhere(number, device))
+
+
+def _started_from(study: Study, recipe: Preset) -> int | None:
+    """The round whose weights the training starts with, None for fresh ones."""
+    current = study.current_round() if recipe.warm_start else None
+    return current and current.number
 
 
 def _say_going_on(

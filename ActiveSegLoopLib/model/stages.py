@@ -28,7 +28,8 @@ class StageTraining:
     """Prepares the cases for one network ("locator" or "segmenter") and trains it.
 
     When the GPU's memory is too small the patch is halved, and when that doesn't help the CPU
-    goes on; both are reported as warnings.
+    goes on; both are reported as warnings. The weights start as those of `initial`, if that has
+    the planned network's shape.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class StageTraining:
         mirror: bool,
         report: Callable[..., None],
         should_stop: Callable[[], bool],
+        initial: UNet | None = None,
     ) -> None:
         self.name = name
         self.preparation = preparation
@@ -54,6 +56,7 @@ class StageTraining:
         self.mirror = mirror
         self.report = report
         self.should_stop = should_stop
+        self.initial = initial
 
     def train(
         self, training: Sequence[LabeledCase], validation: Sequence[LabeledCase]
@@ -110,6 +113,8 @@ class StageTraining:
         )
         torch.manual_seed(self.seed)
         network = UNet(stage.network)
+        if self.initial is not None and self.initial.settings == stage.network:
+            network.load_state_dict(self.initial.state_dict())
         trainer = Trainer(
             self.name, network, batches, settings, self.device, self.folder,
             (lambda net: self._mean_dice(net, stage, held_out)) if held_out else None,

@@ -310,3 +310,28 @@ def test_after_a_moved_image_is_found_again_the_round_goes_on(tmp_path):
     assert study.rounds()[0].state == "interrupted"
     study.relocate(study.case("c0"), [tmp_path / "elsewhere.nii.gz"])
     assert train(study).number == 1
+
+
+def frozen(gpu: bool):
+    """Trains with a learning rate of zero: the weights end as they began."""
+    recipe = tiny(gpu, locator=False)
+    still = replace(recipe.segmenter, learning_rate=0.0, average=0.0)
+    return replace(recipe, segmenter=still, hold_out=False, warm_start=True)
+
+
+def test_a_warm_start_begins_with_the_current_models_weights(tmp_path, monkeypatch):
+    monkeypatch.setitem(PRESETS, "frozen", frozen)
+    study = make_study(tmp_path, ["pool"] * 2)
+    first = train(study, "whole", seed=5)
+    second = train(study, "frozen")
+    assert weights(second) == weights(first)
+    assert second.settings["warm_start_from"] == first.number
+    assert first.settings["warm_start_from"] is None
+
+
+def test_a_warm_start_is_a_fresh_one_when_the_labels_have_changed(tmp_path, monkeypatch):
+    monkeypatch.setitem(PRESETS, "frozen", frozen)
+    study = make_study(tmp_path, ["pool"] * 2)
+    first = train(study, "whole", seed=5)
+    study.add_label(Label("third", 7, "third"))
+    assert weights(train(study, "frozen")) != weights(first)
