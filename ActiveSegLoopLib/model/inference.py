@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -22,24 +22,32 @@ _SLAB_BYTES = 64e6
 def predict(
     network: nn.Module, stage: StagePlan, image: np.ndarray, device: torch.device
 ) -> Tensor:
-    """Class probabilities (channels, z, y, x) of an input (channels, z, y, x).
+    """Class probabilities (channels, z, y, x) of an input (channels, z, y, x)."""
+
+    def probabilities(patch: Tensor) -> Tensor:
+        with mixed_precision(device):
+            return torch.softmax(network(patch).float(), dim=1)
+
+    return in_windows(stage, image, device, probabilities)
+
+
+def in_windows(
+    stage: StagePlan, image: np.ndarray, device: torch.device, work: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """What `work` makes of an input (channels, z, y, x): values (any number, z, y, x).
 
     In one piece where it is little larger than the patch, else in overlapping windows blended
-    with Gaussian weights (MONAI).
+    with Gaussian weights (MONAI). `work` gets each (1, channels, z, y, x), padded with zeros to
+    sizes that the network takes, and gives values of the same size, which it leaves to be changed.
     """
     divisor = np.array(stage.network.divisor)
     size = np.array(image.shape[1:])
     fits = size <= _ONE_PIECE * np.array(stage.patch)
     window = np.where(fits, np.ceil(size / divisor) * divisor, stage.patch).astype(int)
     tensor = torch.from_numpy(image)[None].to(device)
-
-    def probabilities(patch: Tensor) -> Tensor:
-        with mixed_precision(device):
-            return torch.softmax(network(patch).float(), dim=1)
-
     with torch.inference_mode():
         return sliding_window_inference(
-            tensor, tuple(int(n) for n in window), 1, probabilities, overlap=0.5, mode="gaussian"
+            tensor, tuple(int(n) for n in window), 1, work, overlap=0.5, mode="gaussian"
         )[0]
 
 

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from ActiveSegLoopLib.errors import ModelError
 from ActiveSegLoopLib.model.attention import ConcurrentAttention
 
+# Per block what its output channels are multiplied with, (passes, channels), or None.
+Masks = list[Tensor | None]
+
 DROPOUT_PLACES = ("none", "last", "decoder", "bottleneck", "everywhere")
 
 
@@ -122,18 +125,83 @@ class UNet(nn.Module):
         )
         self.apply(_initialize)
 
+    @property
+    def first_dropout(self) -> int | None:
+        """The block, counted from the first, after which dropout acts first; None without any."""
+        return next((i for i, layer in enumerate(self._dropouts) if _drops(layer)), None)
+
     def features(self, image: Tensor) -> Tensor:
         """The features before the head, (batch, channels[0], z, y, x)."""
-        skips = []
-        for down, block, dropout in zip(
-            self.down, self.encoder, self.encoder_dropout, strict=True
-        ):
-            image = dropout(block(down(image)))
+        return self.from_dropout(*self.to_dropout(image))
+
+    def to_dropout(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What comes before the first dropout: the last block's output and the open skips.
+
+        Without dropout that is everything. Passes of Monte Carlo dropout have it in common.
+        """
+        skips: list[Tensor] = []
+        image = self.encoder[0](self.down[0](image))
+        for step in range(1, self._meeting + 1):
+            image = self._onward(image, skips, step, None)
+        return image, skips
+
+    def from_dropout(
+        self, image: Tensor, skips: list[Tensor], masks: Masks | None = None
+    ) -> Tensor:
+        """The features, from what `to_dropout` gave; uses up `skips`.
+
+        `masks` (see `draw_masks`) replace the dropout layers; their batch may be larger than
+        that of the image, which then stands for each of them.
+        """
+        for step in range(self._meeting + 1, len(self._dropouts)):
+            image = self._onward(image, skips, step, masks)
+        return self._dropped(image, len(self._dropouts) - 1, masks)
+
+    def draw_masks(self, passes: int, seed: int) -> Masks:
+        """What dropout multiplies each block's channels with: (passes, channels) or None a block.
+
+        Whole channels are dropped, so a mask has no extent in space: it is the same for all
+        windows of an image. Pass t is the same however many passes are drawn.
+        """
+        random = torch.Generator().manual_seed(seed)
+        sizes = [*self.settings.channels, *reversed(self.settings.channels[:-1])]
+        drawn: Masks = [[] if _drops(layer) else None for layer in self._dropouts]
+        for _ in range(passes):
+            for rows, layer, size in zip(drawn, self._dropouts, sizes, strict=True):
+                if rows is not None:
+                    kept = torch.rand(size, generator=random) >= layer.p
+                    rows.append(kept / (1 - layer.p) if layer.p < 1 else kept.float())
+        return [None if rows is None else torch.stack(rows) for rows in drawn]
+
+    @property
+    def _dropouts(self) -> list[nn.Module]:
+        return [*self.encoder_dropout, *self.decoder_dropout]
+
+    @property
+    def _meeting(self) -> int:
+        first = self.first_dropout
+        return len(self._dropouts) - 1 if first is None else first
+
+    def _onward(
+        self, image: Tensor, skips: list[Tensor], step: int, masks: Masks | None
+    ) -> Tensor:
+        """Through the dropout after the block before `step`, and through that block."""
+        image = self._dropped(image, step - 1, masks)
+        if step < len(self.encoder):
             skips.append(image)
-        image = skips.pop()
-        for up, block, dropout in zip(self.up, self.decoder, self.decoder_dropout, strict=True):
-            image = dropout(block(torch.cat((up(image), skips.pop()), dim=1)))
-        return image
+            return self.encoder[step](self.down[step](image))
+        step -= len(self.encoder)
+        image = self.up[step](image)
+        skip = skips.pop().expand(len(image), -1, -1, -1, -1)
+        image = torch.cat((image, skip), dim=1)
+        del skip
+        return self.decoder[step](image)
+
+    def _dropped(self, image: Tensor, step: int, masks: Masks | None) -> Tensor:
+        if masks is None:
+            return self._dropouts[step](image)
+        mask = masks[step]
+        return image if mask is None else image * mask[:, :, None, None, None].to(image)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (batch, out_channels, z, y, x), background first."""
@@ -151,6 +219,10 @@ class UNet(nn.Module):
                 "zhang2020."
             )
         return self.attention(self.head(self.features(image)))
+
+
+def _drops(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Dropout3d) and layer.p > 0
 
 
 def _block(before: int, after: int, kernel, stride=(1, 1, 1)) -> UnetBasicBlock:

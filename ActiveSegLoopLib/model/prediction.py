@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ from ActiveSegLoopLib.model.locating import organ_boxes
 from ActiveSegLoopLib.model.model_files import Model, load_model
 from ActiveSegLoopLib.model.plan import StagePlan, smaller_patch
 from ActiveSegLoopLib.model.preparing import network_input, normalized_settings
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,12 @@ class Predictor:
         """
         started = time.perf_counter()
         warnings: list[str] = []
-        upright = self._upright(volumes)
+        upright = self.upright(volumes)
         label = np.zeros(upright[0].geometry.shape, np.uint8)
         boxes = []
         for region in self.regions(upright, warnings.append):
             boxes.append(region.box)
-            _paste(label, region)
+            paste(label, region)
         labelmap = Volume(self.model.schema.to_values(label), upright[0].geometry)
         return Prediction(
             from_lps(labelmap, volumes[0].geometry), tuple(boxes), tuple(warnings),
@@ -89,14 +92,17 @@ class Predictor:
     ) -> Iterator[Region]:
         """The regions of a case whose volumes are oriented along LPS, segmented one by one."""
         plan = self.model.plan
+        for box, image in self.inputs(upright, warn):
+            yield Region(box, self._predict(self.model.segmenter, plan.segmenter, image, warn))
+
+    def inputs(
+        self, upright: Sequence[Volume], warn: Callable[[str], None]
+    ) -> Iterator[tuple[Box, np.ndarray]]:
+        """The box of each region and the segmenter's input (channels, z, y, x) for it."""
+        plan = self.model.plan
         settings = normalized_settings(plan, upright)
-        boxes = self.locate(upright, settings, warn)
-        for box in boxes:
-            image, _, _ = network_input(upright, settings, box, plan.segmenter.spacing)
-            yield Region(
-                box,
-                self._predict(self.model.segmenter, plan.segmenter, image, warn),
-            )
+        for box in self.locate(upright, settings, warn):
+            yield box, network_input(upright, settings, box, plan.segmenter.spacing)[0]
 
     def locate(
         self, upright: Sequence[Volume], settings: Sequence[dict], warn: Callable[[str], None]
@@ -115,7 +121,8 @@ class Predictor:
             warn("The locator found nothing; the whole volume is segmented instead (slower).")
         return found or whole
 
-    def _upright(self, volumes: Sequence[Volume]) -> list[Volume]:
+    def upright(self, volumes: Sequence[Volume]) -> list[Volume]:
+        """The channels of a case along LPS; raises ModelError if they don't fit the model."""
         expected = self.model.plan.segmenter.network.in_channels
         if len(volumes) != expected:
             raise ModelError(
@@ -134,13 +141,19 @@ class Predictor:
     def _predict(
         self, network: nn.Module, stage: StagePlan, image: np.ndarray, warn: Callable[[str], None]
     ) -> Tensor:
-        """Class probabilities (channels, z, y, x): in smaller pieces, then on the CPU, if the
-        memory is short.
-        """
+        """Class probabilities (channels, z, y, x)."""
+        return self.within_memory(
+            stage, warn, lambda patch: predict(network, patch, image, self.device)
+        )
+
+    def within_memory(
+        self, stage: StagePlan, warn: Callable[[str], None], work: Callable[[StagePlan], Result]
+    ) -> Result:
+        """`work(stage)`: with smaller patches, then on the CPU, if the memory is short."""
         patch = stage
         while True:
             try:
-                return predict(network, patch, image, self.device)
+                return work(patch)
             except torch.OutOfMemoryError:
                 smaller = smaller_patch(patch)
                 if smaller is not None:
@@ -167,7 +180,8 @@ class Predictor:
                 network.to(device).eval()
 
 
-def _paste(label: np.ndarray, region: Region) -> None:
+def paste(label: np.ndarray, region: Region) -> None:
+    """Write the likeliest class of each voxel of a region into a map of channels (z, y, x)."""
     target = label[region.box.slices]
     for slab, values in original_grid(region.probabilities, region.box.shape):
         found = values.argmax(dim=0).to(torch.uint8).cpu().numpy()
