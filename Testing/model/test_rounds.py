@@ -333,5 +333,5 @@ def test_a_warm_start_is_a_fresh_one_when_the_labels_have_changed(tmp_path, monk
     monkeypatch.setitem(PRESETS, "frozen", frozen)
     study = make_study(tmp_path, ["pool"] * 2)
     first = train(study, "whole", seed=5)
-    study.add_label(Label("third", 7, "third"))
+    study.add_label(Label("third", 9, "third"))
     assert weights(train(study, "frozen")) != weights(first)
