@@ -1,0 +1,130 @@
+"""All candidates side by side, as arrays: what a strategy looks at."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from ActiveSegLoopLib.errors import SelectionError
+from ActiveSegLoopLib.selection.evidence import CaseEvidence
+from ActiveSegLoopLib.study.schema import Label
+
+
+class Candidates:
+    """The slices, or volumes, of all cases in the order of the cases' names and slice numbers.
+
+    labels: the study's. case: number of the case of each candidate (n,). index: slice number (n,).
+    annotated: bool (n, labels). available: what no rule keeps back, bool (n,). picked: what has
+    been picked, in order. focus: position of the label to propose for, None for all. count: how
+    many are asked for. round_index: which round of proposals this is, from 0, of about `rounds` in
+    all. Strategies only look.
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[CaseEvidence],
+        labels: Sequence[Label],
+        unit: str,
+        count: int = 1,
+        seed: int = 0,
+        round_index: int = 0,
+        rounds: int = 10,
+        closed: Collection[str] = (),
+    ) -> None:
+        self.cases = tuple(sorted(cases, key=lambda case: case.name))
+        self.labels = tuple(labels)
+        self.unit, self.count, self.seed = unit, count, seed
+        self.round_index, self.rounds = round_index, rounds
+        sizes = [case.items for case in self.cases]
+        self.case = np.repeat(np.arange(len(sizes)), sizes)
+        self.index = np.concatenate([np.arange(n) for n in sizes]) if sizes else np.zeros(0, int)
+        self.annotated = self.stacked("annotated", (0, len(self.labels))).astype(bool)
+        kept_back = np.array([case.name in closed for case in self.cases], bool)[self.case]
+        self.available = ~(self.stacked("refused").astype(bool) | kept_back)
+        self.picked: list[int] = []
+        self.focus: int | None = None
+        self._distances: dict[int | None, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return len(self.case)
+
+    def stacked(self, name: str, empty: tuple[int, ...] = (0,)) -> np.ndarray:
+        """One of the evidence's arrays, of all candidates (n, ...)."""
+        parts = [getattr(case, name) for case in self.cases]
+        missing = [case.name for case, part in zip(self.cases, parts) if part is None]
+        if missing:
+            raise SelectionError(
+                f"There is no {name} of case '{missing[0]}': a strategy must name what it needs."
+            )
+        return np.concatenate(parts) if parts else np.zeros(empty)
+
+    @property
+    def has_foreground(self) -> bool:
+        """Whether a model was there to tell where the structures are."""
+        return all(case.foreground is not None for case in self.cases)
+
+    @property
+    def foreground(self) -> np.ndarray:
+        """Voxels of each label in each candidate, as the model sees it (n, labels)."""
+        return self.stacked("foreground", (0, len(self.labels)))
+
+    @property
+    def labeled(self) -> np.ndarray:
+        """Annotated for the label in focus, else for any: bool (n,)."""
+        if self.focus is not None:
+            return self.annotated[:, self.focus]
+        return self.annotated.any(axis=1)
+
+    @property
+    def open(self) -> np.ndarray:
+        """What may still be proposed: bool (n,)."""
+        found = self.available & ~self.labeled
+        found[self.picked] = False
+        return found
+
+    @property
+    def spacing(self) -> np.ndarray:
+        """Distance in mm to the next slice of the same volume (n,)."""
+        return np.array([case.spacing for case in self.cases])[self.case]
+
+    @property
+    def distance(self) -> np.ndarray:
+        """Distance in mm to the nearest labeled or picked slice of the same volume; inf if none."""
+        if self.focus not in self._distances:
+            distances = np.full(len(self), np.inf)
+            self._distances[self.focus] = distances
+            for number in [*np.flatnonzero(self.labeled), *self.picked]:
+                self._bring_near(distances, number)
+        return self._distances[self.focus]
+
+    def pick(self, number: int) -> None:
+        """Note that a candidate is proposed."""
+        self.picked.append(number)
+        for distances in self._distances.values():
+            self._bring_near(distances, number)
+
+    def _bring_near(self, distances: np.ndarray, number: int) -> None:
+        if self.unit == "slice":
+            first = number - self.index[number]
+            case = self.cases[self.case[number]]
+            mine = slice(first, first + case.items)
+            away = np.abs(self.index[mine] - self.index[number]) * case.spacing
+            np.minimum(distances[mine], away, out=distances[mine])
+
+    def per_case(self, marked: np.ndarray) -> np.ndarray:
+        """For each candidate how many of its case's are marked (bool, n)."""
+        return np.bincount(self.case[marked], minlength=len(self.cases))[self.case]
+
+    def uniform(self, purpose: str) -> np.ndarray:
+        """Random numbers in (0, 1] (n,), the same for the same seed, round, purpose and case.
+
+        They don't depend on which other cases there are, nor on their order.
+        """
+        parts = []
+        for case in self.cases:
+            words = [zlib.crc32(text.encode()) for text in (purpose, case.name)]
+            random = np.random.default_rng([self.seed, self.round_index, *words])
+            parts.append(1.0 - random.random(case.items))
+        return np.concatenate(parts) if parts else np.zeros(0)
