@@ -9,6 +9,8 @@ from monai.losses import DiceLoss
 from torch import Tensor
 from torch.nn import functional
 
+_MOST_WEIGHT = 30.0
+
 
 @dataclass(frozen=True)
 class Target:
@@ -38,6 +40,8 @@ class AnnotatedLoss:
     one it would be 1 whatever the network says, and push a rare label to nothing everywhere. It is
     their sum, not their mean (`mean_dice`): with five small organs, a mean left the cross-entropy
     of the background so much weight that nothing was learned for hundreds of steps.
+    In the cross-entropy a voxel of a label weighs (annotated voxels / voxels of the label in the
+    sample) ** `balance`, at most _MOST_WEIGHT: 0 weighs all voxels alike, 1 all labels.
     """
 
     def __init__(
@@ -46,10 +50,12 @@ class AnnotatedLoss:
         cross_entropy: float = 1.0,
         mean_dice: bool = False,
         smooth: float = 1e-5,
+        balance: float = 0.0,
     ) -> None:
         self.dice_weight = dice
         self.cross_entropy_weight = cross_entropy
         self.mean_dice = mean_dice
+        self.balance = balance
         self.dice = DiceLoss(
             include_background=True, reduction="none", smooth_nr=smooth, smooth_dr=smooth
         )
@@ -59,7 +65,7 @@ class AnnotatedLoss:
         logits = logits.float()
         loss = logits.new_zeros(())
         if self.cross_entropy_weight:
-            loss = loss + self.cross_entropy_weight * _cross_entropy(logits, target)
+            loss = loss + self.cross_entropy_weight * _cross_entropy(logits, target, self.balance)
         if self.dice_weight:
             loss = loss + self.dice_weight * self._dice(logits, target)
         return loss
@@ -72,7 +78,7 @@ class AnnotatedLoss:
         return (total / present.sum(1).clamp_min(1) if self.mean_dice else total).mean()
 
 
-def _cross_entropy(logits: Tensor, target: Target) -> Tensor:
+def _cross_entropy(logits: Tensor, target: Target, balance: float) -> Tensor:
     logs = torch.log_softmax(logits, dim=1)
     # log of the background's probability and that of every class that wasn't annotated.
     merged = torch.cat(
@@ -81,5 +87,10 @@ def _cross_entropy(logits: Tensor, target: Target) -> Tensor:
     background = 1 - target.classes.sum(dim=1)
     per_voxel = -(target.classes * logs[:, 1:]).sum(dim=1) - background * merged
     weight = target.annotated.any(dim=1).float()
+    if balance:
+        known = weight.flatten(1).sum(1, keepdim=True)
+        per_label = (known / target.classes.flatten(2).sum(2).clamp_min(1)) ** balance
+        per_label = per_label.clamp_max(_MOST_WEIGHT)[:, :, None, None, None]
+        weight = weight * (background + (target.classes * per_label).sum(dim=1))
     per_sample = (per_voxel * weight).flatten(1).sum(1) / weight.flatten(1).sum(1).clamp_min(1)
     return per_sample.mean()

@@ -33,7 +33,8 @@ class TrainingSettings:
     Gradients longer than `gradient_norm` are shortened to it; 0 leaves them. `average` is the
     decay of the running mean of the weights that is validated and kept; 0 keeps the weights
     themselves. Training ends early when the validation Dice has not risen by `plateau_gain` for
-    `patience` validations; 0 never ends early.
+    `patience` validations; 0 never ends early. `dice`, `cross_entropy`, `mean_dice` and `balance`
+    are those of AnnotatedLoss.
     """
 
     iterations: int = 2000
@@ -49,6 +50,7 @@ class TrainingSettings:
     dice: float = 1.0
     cross_entropy: float = 1.0
     mean_dice: bool = False
+    balance: float = 0.0
     average: float = 0.99
     validations: int = 12
     patience: int = 6
@@ -111,7 +113,7 @@ class Trainer:
         self.should_stop = should_stop
         self.checkpoint_seconds = checkpoint_seconds
         self.loss = AnnotatedLoss(
-            settings.dice, settings.cross_entropy, settings.mean_dice
+            settings.dice, settings.cross_entropy, settings.mean_dice, balance=settings.balance
         )
         self.optimizer = _optimizer(self.network, settings)
         self.scaler = torch.amp.GradScaler(

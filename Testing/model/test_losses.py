@@ -88,3 +88,30 @@ def test_each_label_that_is_present_counts_as_much_however_many_there_are():
     assert alone.item() == pytest.approx(
         AnnotatedLoss(1.0, 0.0, mean_dice=True)(logits, only_first).item(), rel=1e-6
     )
+
+
+def test_a_balanced_cross_entropy_weighs_a_rare_label_more():
+    channels = torch.zeros(1, *SHAPE, dtype=torch.long)
+    channels[0, 0, 0, 0] = 1  # one voxel
+    channels[0, 1:3] = 2  # half of all
+    target = Target.from_channels(channels, everything()[:1])
+    right = 10 * torch.nn.functional.one_hot(channels, 3).movedim(-1, 1).float()
+    misses = {}
+    for label, value in (("rare", 1), ("common", 2)):
+        place = tuple((channels == value).nonzero()[0])
+        wrong = right.clone()
+        wrong[(place[0], slice(None), *place[1:])] = torch.tensor([10.0, 0.0, 0.0])
+        misses[label] = [AnnotatedLoss(0.0, balance=b)(wrong, target).item() for b in (0.0, 1.0)]
+    assert misses["rare"][0] == pytest.approx(misses["common"][0], rel=1e-3)
+    assert misses["rare"][1] == pytest.approx(15 * misses["common"][1], rel=0.05)  # 30 at most : 2
+
+
+def test_balancing_never_counts_what_was_not_annotated():
+    logits, channels = random_batch()
+    annotated = everything()
+    annotated[:, :, 2:] = False
+    loss = AnnotatedLoss(0.0, balance=0.5)
+    value = loss(logits, Target.from_channels(channels, annotated))
+    other = channels.clone()
+    other[:, 2:] = (other[:, 2:] + 1) % 3
+    assert loss(logits, Target.from_channels(other, annotated)) == value
