@@ -19,3 +19,11 @@ class ModelError(ActiveSegLoopError):
 
 class SelectionError(ActiveSegLoopError):
     """Scores, a strategy, a curve or a budget that can't be used as asked."""
+
+
+class SimulationError(ActiveSegLoopError):
+    """An experiment whose settings, cases or folder can't be used as asked."""
+
+
+class EvaluationError(ActiveSegLoopError):
+    """Surfaces, segmentations or measurements that can't be compared as asked."""
