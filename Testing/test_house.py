@@ -14,6 +14,7 @@ from Testing.repository import LIBRARY, MODULE, ROOT, python_files, repository_f
 ENGINE = ["images", "study", "evaluation", "model", "selection", "simulation", "jobs"]
 IN_SLICER = ["scene", "panel"]
 PACKAGE = "ActiveSegLoopLib"
+CLIENT = {f"{PACKAGE}.jobs.client", f"{PACKAGE}.jobs.worker"}
 LONGEST = 350
 
 
@@ -69,11 +70,21 @@ def test_a_file_imports_only_from_folders_above_its_own(name):
     else:
         # What needs torch is a job: Slicer's own process only reads and shows.
         allowed = {"images", "study", "evaluation"} | ({"scene"} if folder == "panel" else set())
+        # How a job is started and followed; it needs the standard library only (see below).
+        if IMPORTS[name] & CLIENT == {i for i in IMPORTS[name] if folder_of(i) == "jobs"}:
+            allowed.add("jobs")
     assert inside <= allowed, f"{name} may not import {sorted(inside - allowed)}."
     if folder not in IN_SLICER:
         assert not outside & {"slicer", "qt", "ctk"}, f"{name} belongs to the engine."
     if folder in {None, "images", "study", "evaluation", *IN_SLICER}:
         assert not outside & {"torch", "monai"}, f"{name} may not need torch."
+
+
+@pytest.mark.parametrize("name", sorted(CLIENT))
+def test_starting_a_job_needs_the_standard_library_only(name):
+    outside = {imported.split(".")[0] for imported in IMPORTS[name]} - {PACKAGE}
+    assert outside <= set(sys.stdlib_module_names)
+    assert {imported for imported in IMPORTS[name] if imported.startswith(PACKAGE)} <= CLIENT
 
 
 def test_no_file_imports_itself_through_others():

@@ -1,0 +1,26 @@
+"""Starting MRML without the application: the same classes, scene and logics as in Slicer."""
+
+import pytest
+
+_KEPT = {}
+
+
+def started_scene():
+    """`slicer.mrmlScene` with the logics that register colors and segmentation converters."""
+    slicer = pytest.importorskip("slicer", reason="slicer-core isn't installed")
+    if not hasattr(slicer, "vtkMRMLSegmentationStorageNode"):
+        pytest.skip("this slicer package doesn't hold Slicer's classes")
+    import vtk
+
+    scene = slicer.vtkMRMLScene()
+    slicer.mrmlScene = scene
+    application = slicer.vtkSlicerApplicationLogic()
+    application.SetMRMLScene(scene)
+    application.GetColorLogic().SetMRMLScene(scene)
+    application.GetColorLogic().AddDefaultColorNodes()
+    application.SetSliceLogics(vtk.vtkCollection())
+    application.SetViewLogics(vtk.vtkCollection())
+    segmentations = slicer.vtkSlicerSegmentationsModuleLogic()
+    segmentations.SetMRMLScene(scene)  # registers the converters
+    _KEPT.update(application=application, segmentations=segmentations)
+    return scene
