@@ -64,8 +64,8 @@ def replace_labelmap(node: Any, labelmap: Volume, segments: Sequence[Segment]) -
     with slicer.util.NodeModify(node):
         for id in _of_the_user(segmentation, segments):
             # A layer shared with segments that get another would keep their old voxels as nobody's.
-            if segmentation.IsSharedBinaryLabelmap(id):
-                segmentation.SeparateSegmentLabelmap(id)
+            # Not asked first: in 5.12 IsSharedBinaryLabelmap answers the opposite of its name.
+            segmentation.SeparateSegmentLabelmap(id)
         surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
         if segmentation.ContainsRepresentation(surface):
             segmentation.RemoveRepresentation(surface)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ActiveSegLoopLib.errors import StudyError
+from ActiveSegLoopLib.study.drafts import DRAFTS, NOTES, read_notes
 from ActiveSegLoopLib.study.files import (
     STAGING,
     flush,
@@ -20,6 +21,7 @@ from ActiveSegLoopLib.study.files import (
     sha256_of,
 )
 from ActiveSegLoopLib.study.predictions import PREDICTIONS
+from ActiveSegLoopLib.study.repeats import REPEATS, Repeat
 from ActiveSegLoopLib.study.revision import Revision
 from ActiveSegLoopLib.study.revisions import ENDING, LABELS
 from ActiveSegLoopLib.study.rounds import MODELS
@@ -51,7 +53,9 @@ def check(study: Study, repair: bool = False) -> list[Problem]:
         *_database(study),
         *_unfinished_files(study, repair),
         *_stray_labels(study, repair),
+        *_drafts(study, repair),
         *_revisions(study, repair),
+        *_repeats(study),
         *_rounds(study, repair),
         *_images(study),
     ]
@@ -76,7 +80,7 @@ def _database(study: Study) -> Iterator[Problem]:
 def _unfinished_files(study: Study, repair: bool) -> Iterator[Problem]:
     """What processes that were killed had begun to write; nobody was told that it was accepted."""
     folders = [study.folder]
-    for name in (LABELS, MODELS, PREDICTIONS):
+    for name in (LABELS, REPEATS, MODELS, PREDICTIONS):
         folders += [study.folder / name, *_entries(study.folder / name)]
     for folder in folders:
         for entry in _entries(folder):
@@ -118,6 +122,31 @@ def _stray_labels(study: Study, repair: bool) -> Iterator[Problem]:
         yield Problem(f"{file} is a label map that was never accepted: {done}.", repair)
 
 
+def _drafts(study: Study, repair: bool) -> Iterator[Problem]:
+    """Drafts that can't be offered; a good one is no problem."""
+    cases = {case.name for case in study.cases()}
+    for file in _entries(study.folder / DRAFTS):
+        name = file.name.removesuffix(ENDING).removesuffix(NOTES)
+        if not file.is_file() or file.name == name or file.name.startswith("."):
+            continue
+        what = None
+        if name not in cases:
+            what = f"{file} is a draft, but the study has no case '{name}'"
+        elif file.name.endswith(NOTES):
+            if not file.with_name(name + ENDING).is_file():
+                what = f"{file} belongs to a draft that is gone"
+            else:
+                try:
+                    read_notes(file)
+                except StudyError as error:
+                    what = str(error).rstrip(".")
+        if what is not None:
+            done = f"it was moved to {_leftover(study, file)}" if repair else (
+                f"repair moves it to {LEFTOVERS}"
+            )
+            yield Problem(f"{what}: {done}.", repair)
+
+
 def _revisions(study: Study, repair: bool) -> Iterator[Problem]:
     spare: dict[str, Path] | None = None
     for case in study.cases():
@@ -139,7 +168,17 @@ def _revisions(study: Study, repair: bool) -> Iterator[Problem]:
                 yield Problem(f"{what}: repair restores it from {source}.")
 
 
-def _damage(revision: Revision) -> str | None:
+def _repeats(study: Study) -> Iterator[Problem]:
+    for repeat in study.repeats():
+        damage = _damage(repeat)
+        if damage is not None:
+            yield Problem(
+                f"{repeat.path}, a second labeling of case '{repeat.case}', {damage}: restore it "
+                "from a backup of the study."
+            )
+
+
+def _damage(revision: Revision | Repeat) -> str | None:
     if not revision.path.is_file():
         return "is missing"
     return None if sha256_of(revision.path) == revision.sha256 else "has changed"
@@ -184,11 +223,12 @@ def _leftover(study: Study, file: Path) -> Path:
     """Move a file out of the way, to a name that nothing has yet."""
     folder = study.folder / LEFTOVERS
     make_folder(folder)
-    stem = f"{file.parent.name}-{file.name.removesuffix(ENDING)}"
-    target, number = folder / f"{stem}{ENDING}", 1
+    ending = ENDING if file.name.endswith(ENDING) else file.suffix
+    stem = f"{file.parent.name}-{file.name.removesuffix(ending)}"
+    target, number = folder / f"{stem}{ending}", 1
     while target.exists():
         number += 1
-        target = folder / f"{stem}-{number}{ENDING}"
+        target = folder / f"{stem}-{number}{ending}"
     publish(file, target)
     return target
 

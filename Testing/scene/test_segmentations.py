@@ -199,7 +199,7 @@ def test_a_users_segment_in_the_shared_layer_survives_new_labels(node, labels):
     mask = labels.array == 0
     segment = node.GetSegmentation().GetSegment(added)
     image_array(segment.GetRepresentation("Binary labelmap"))[mask] = segment.GetLabelValue()
-    assert node.GetSegmentation().IsSharedBinaryLabelmap(added)
+    assert node.GetSegmentation().GetNumberOfLayers() == 1
     replace_labelmap(node, labels.with_array(np.zeros_like(labels.array)), SEGMENTS)
     assert len(voxels_in_slicer(node, added)) == np.count_nonzero(mask)
     assert not values_of(node, [*SEGMENTS, Segment(added, 77, 'x', (1, 1, 1))])[~mask].any()
