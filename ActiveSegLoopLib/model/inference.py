@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from ActiveSegLoopLib.model.plan import StagePlan
 _ONE_PIECE = 1.3
 # Class probabilities on the original grid are made in slabs of about this many bytes.
 _SLAB_BYTES = 64e6
+# The slices of an input (z, y, x) that a window covers; it may reach beyond the input's edges.
+Where = Sequence[slice]
 
 
 def predict(
@@ -24,7 +26,7 @@ def predict(
 ) -> Tensor:
     """Class probabilities (channels, z, y, x) of an input (channels, z, y, x)."""
 
-    def probabilities(patch: Tensor) -> Tensor:
+    def probabilities(patch: Tensor, where: Where) -> Tensor:
         with mixed_precision(device):
             return torch.softmax(network(patch).float(), dim=1)
 
@@ -32,22 +34,32 @@ def predict(
 
 
 def in_windows(
-    stage: StagePlan, image: np.ndarray, device: torch.device, work: Callable[[Tensor], Tensor]
+    stage: StagePlan,
+    image: np.ndarray,
+    device: torch.device,
+    work: Callable[[Tensor, Where], Tensor],
 ) -> Tensor:
     """What `work` makes of an input (channels, z, y, x): values (any number, z, y, x).
 
     In one piece where it is little larger than the patch, else in overlapping windows blended
     with Gaussian weights (MONAI). `work` gets each (1, channels, z, y, x), padded with zeros to
-    sizes that the network takes, and gives values of the same size, which it leaves to be changed.
+    sizes that the network takes, and where it lies in the input; it gives (1, values, z, y, x).
     """
     divisor = np.array(stage.network.divisor)
     size = np.array(image.shape[1:])
     fits = size <= _ONE_PIECE * np.array(stage.patch)
     window = np.where(fits, np.ceil(size / divisor) * divisor, stage.patch).astype(int)
     tensor = torch.from_numpy(image)[None].to(device)
+    padding = np.maximum(window - size, 0) // 2
+
+    def one(patch: Tensor, places: list) -> Tensor:
+        starts = [place.start for place in places[0][2:]] - padding
+        return work(patch, [slice(int(a), int(a + n)) for a, n in zip(starts, window, strict=True)])
+
     with torch.inference_mode():
         return sliding_window_inference(
-            tensor, tuple(int(n) for n in window), 1, work, overlap=0.5, mode="gaussian"
+            tensor, tuple(int(n) for n in window), 1, one, overlap=0.5, mode="gaussian",
+            with_coord=True,
         )[0]
 
 

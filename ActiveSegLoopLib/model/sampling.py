@@ -7,18 +7,21 @@ answer depends on the seed alone. What comes before the first dropout is compute
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from ActiveSegLoopLib.model.device import mixed_precision
-from ActiveSegLoopLib.model.inference import in_windows
+from ActiveSegLoopLib.model.inference import Where, in_windows
 from ActiveSegLoopLib.model.network import Masks, UNet
 from ActiveSegLoopLib.model.plan import StagePlan
+from ActiveSegLoopLib.model.pooling import FeaturePool
 
 # Voxels times passes that a GPU takes at once; a CPU gains nothing from more than one pass.
 _GPU_VOXELS = 4_000_000
@@ -30,13 +33,14 @@ _CHUNK_VALUES = 250_000
 class SampleSettings:
     """What to sample. `passes` 1, or a network without dropout: one prediction without dropout.
 
-    `plain` also keeps the prediction without dropout, `mixed` allows half precision where it is
-    faster.
+    `plain` also keeps the prediction without dropout, `features` what the network makes of the
+    foreground; `mixed` allows half precision where it is faster.
     """
 
     passes: int = 10
     seed: int = 0
     plain: bool = False
+    features: bool = False
     mixed: bool = True
 
 
@@ -49,7 +53,7 @@ class Samples:
     included (Rahimi 2021, equation 1); `mutual_information` (z, y, x) in nats: the entropy of the
     mean less the mean entropy (BALD, Houlsby 2011); both None for a single prediction.
     `plain` (classes, z, y, x): the probabilities without dropout, and `attention` likewise the
-    attention maps (Zhang 2020), None where there are none.
+    attention maps (Zhang 2020), None where there are none. `pool`: the features, if asked for.
     """
 
     mean: Tensor
@@ -57,14 +61,16 @@ class Samples:
     mutual_information: Tensor | None
     plain: Tensor | None
     attention: Tensor | None
+    pool: FeaturePool | None
 
     def cpu(self) -> Samples:
         """The same in the processor's memory."""
-        return Samples(*(None if t is None else t.cpu() for t in vars(self).values()))
+        moved = {k: v.cpu() for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return replace(self, **moved)
 
 
 def sample(
-    network: nn.Module,
+    network: UNet,
     stage: StagePlan,
     image: np.ndarray,
     device: torch.device,
@@ -76,7 +82,7 @@ def sample(
     statistics of the windows are blended like probabilities: memory doesn't grow with the passes,
     but next to a window's edge the variance is that of its own passes, not of the blended ones.
     """
-    sampler = _Sampler(network, device, settings)
+    sampler = _Sampler(network, image.shape[1:], device, settings)
     found = in_windows(stage, image, device, sampler)
     return sampler.split(found)
 
@@ -90,56 +96,71 @@ class _Sampler:
     """All that is wanted of one window, as channels of one tensor, so that it can be blended."""
 
     def __init__(
-        self, network: nn.Module, device: torch.device, settings: SampleSettings
+        self,
+        network: UNet,
+        shape: tuple[int, ...],
+        device: torch.device,
+        settings: SampleSettings,
     ) -> None:
         self.network = network
         self.device = device
-        self.settings = settings
-        random = isinstance(network, UNet) and network.first_dropout is not None
-        self.attends = isinstance(network, UNet) and network.attention is not None
+        self.passes = settings.passes
+        self.mixed = settings.mixed
+        self.attends = network.attention is not None
+        self.pool = FeaturePool(shape) if settings.features else None
         self.masks: Masks | None = None
-        if random and settings.passes > 1:
+        if network.first_dropout is not None and settings.passes > 1:
             masks = network.draw_masks(settings.passes, settings.seed)
             self.masks = [None if mask is None else mask.to(device) for mask in masks]
+        self.plain = self.masks is None or settings.plain or self.attends
 
-    def __call__(self, patch: Tensor) -> Tensor:
+    def __call__(self, patch: Tensor, where: Where) -> Tensor:
         """Channels: mean, then variance and information, then plain and attention maps."""
-        with mixed_precision(self.device, self.settings.mixed):
-            if not isinstance(self.network, UNet):
-                return torch.softmax(self.network(patch).float(), dim=1)
+        found = []
+        with self._deepest() as deepest, mixed_precision(self.device, self.mixed):
             shared, skips = self.network.to_dropout(patch)
-            found = []
             if self.masks is not None:
                 found += self._statistics(shared, skips)
-            if self.masks is None or self.settings.plain or self.attends:
-                logits = self.network.head(self.network.from_dropout(shared, skips))
-                attention = []
+            if self.plain or self.pool is not None:
+                features = self.network.from_dropout(shared, skips)
+                logits, attention = self.network.head(features), []
                 if self.attends:
                     logits, maps = self.network.attention(logits)
                     attention = [maps[0].float()]
-                found += [torch.softmax(logits[0].float(), dim=0), *attention]
+                plain = torch.softmax(logits[0].float(), dim=0)
+                if self.plain:
+                    found += [plain, *attention]
+                if self.pool is not None:
+                    self.pool.add(features[0], deepest[-1][0], 1 - plain[0], where)
         return torch.cat(found)[None]
+
+    @contextmanager
+    def _deepest(self) -> Iterator[deque[Tensor]]:
+        """The newest output of the deepest block, if features are asked for."""
+        newest: deque[Tensor] = deque(maxlen=1)
+        if self.pool is None:
+            yield newest
+            return
+        hook = self.network.encoder[-1].register_forward_hook(lambda *run: newest.append(run[2]))
+        try:
+            yield newest
+        finally:
+            hook.remove()
 
     def split(self, found: Tensor) -> Samples:
         """The channels' meaning."""
-        classes = (len(found) - (2 if self.masks is not None else 0)) // self._blocks
+        random = 2 if self.masks is not None else 0
+        blocks = self.plain + self.attends + (self.masks is not None)
+        classes = (len(found) - random) // blocks
         mean, rest = found[:classes], found[classes:]
-        variance = information = plain = attention = None
+        variance = information = None
+        plain, attention = (mean if self.plain else None), rest
         if self.masks is not None:
             variance, information, rest = rest[0], rest[1], rest[2:]
-            if len(rest):
-                plain, rest = rest[:classes], rest[classes:]
-        elif self.settings.plain or self.attends:
-            plain = mean
-        if self.attends:
-            attention = rest
-        return Samples(mean, variance, information, plain, attention)
-
-    @property
-    def _blocks(self) -> int:
-        """How many groups of one channel per class there are."""
-        plain = self.masks is not None and (self.settings.plain or self.attends)
-        return 1 + plain + self.attends
+            plain, attention = (rest[:classes] if self.plain else None), rest[classes:]
+        return Samples(
+            mean, variance, information, plain, attention if self.attends else None, self.pool
+        )
 
     def _statistics(self, shared: Tensor, skips: list[Tensor]) -> list[Tensor]:
         last = self.network.first_dropout == len(self.masks) - 1
@@ -149,7 +170,7 @@ class _Sampler:
 
     def _passes(self, shared: Tensor, skips: list[Tensor]) -> Iterator[Tensor]:
         """The logits of every pass, (classes, z, y, x), several computed at a time on a GPU."""
-        passes = self.settings.passes
+        passes = self.passes
         at_once = 1
         if self.device.type == "cuda":
             at_once = max(1, min(passes, _GPU_VOXELS // shared[0, 0].numel()))

@@ -17,8 +17,10 @@ from ActiveSegLoopLib.images.orientation import from_lps, lps_geometry
 from ActiveSegLoopLib.images.regions import Box
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.model.inference import original_grid
+from ActiveSegLoopLib.model.pooling import FeaturePool
 from ActiveSegLoopLib.model.prediction import Predictor, Region, paste
 from ActiveSegLoopLib.model.sampling import Samples, SampleSettings, entropy, sample
+from ActiveSegLoopLib.selection.map_features import case_features, slice_features
 from ActiveSegLoopLib.study.schema import LabelSchema
 
 PRECISIONS = ("auto", "full")
@@ -90,6 +92,21 @@ class Maps:
             return None
         return self._map(lambda region: region.samples.mutual_information[None])
 
+    @cached_property
+    def features(self) -> np.ndarray | None:
+        """The case as one vector, see `case_features`; None if not asked for."""
+        pools = self._pools
+        return None if pools is None else case_features(pools)
+
+    def slice_features(self, plane: str) -> np.ndarray:
+        """Each slice of a plane as a vector, see `map_features.slice_features`.
+
+        Raises ModelError if the maps were made without features.
+        """
+        if self._pools is None:
+            raise ModelError("These maps were made without features; ask for them (features=True).")
+        return slice_features(self._pools, [r.box for r in self.regions], self.geometry, plane)
+
     @property
     def class_entropy(self) -> Mapping[int, np.ndarray]:
         """Per label value its mean probability times the entropy (ClaSP PE), made when asked."""
@@ -108,6 +125,11 @@ class Maps:
         """The entropy in percent of the largest possible one, rounded, to be kept and shown."""
         share = self.entropy / np.log(len(self.schema.labels) + 1)
         return Volume(np.rint(100 * share.clip(0, 1)).astype(np.uint8), self.geometry)
+
+    @property
+    def _pools(self) -> list[FeaturePool] | None:
+        pools = [region.samples.pool for region in self.regions]
+        return None if None in pools else pools
 
     def _labels(self, of: Callable[[Samples], Tensor]) -> Volume:
         grid = lps_geometry(self.geometry)
@@ -158,8 +180,9 @@ def uncertainty_maps(
     """The maps of one case, given its channels in the order of training.
 
     `passes` predictions with Monte Carlo dropout; 1, or a model without dropout, gives a single one
-    without: then there is an entropy but no variance and no mutual information. `plain` also keeps
-    the segmentation without dropout. `precision` is "auto" (half where it is faster) or "full".
+    without: then there is an entropy but no variance and no mutual information. `features` also
+    keeps the network's features, `plain` the segmentation without dropout. `precision` is "auto"
+    (half where it is faster) or "full".
     Raises ModelError for images that don't fit the model, and when the network's answer isn't a
     number.
     """
@@ -168,7 +191,7 @@ def uncertainty_maps(
         raise ModelError(f"Monte Carlo dropout needs at least 1 pass, not {passes}.")
     if precision not in PRECISIONS:
         raise ModelError(f"There is no precision '{precision}'; use auto or full.")
-    settings = SampleSettings(passes, seed, plain, precision == "auto")
+    settings = SampleSettings(passes, seed, plain, features, precision == "auto")
     network, stage = predictor.model.segmenter, predictor.model.plan.segmenter
     warnings: list[str] = []
     regions = []
