@@ -102,4 +102,21 @@ VERSION_1 = (
     """,
 )
 
-MIGRATIONS = (VERSION_1,)
+# Second labelings of what a revision annotates; seconds: JSON, by label id.
+VERSION_2 = (
+    """
+    CREATE TABLE repeats (
+        id INTEGER PRIMARY KEY,
+        revision_id INTEGER NOT NULL REFERENCES revisions (id),
+        number INTEGER NOT NULL,
+        annotator TEXT,
+        annotation TEXT NOT NULL,
+        seconds TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        created TEXT NOT NULL,
+        UNIQUE (revision_id, number)
+    )
+    """,
+)
+
+MIGRATIONS = (VERSION_1, VERSION_2)

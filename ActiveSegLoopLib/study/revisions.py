@@ -51,7 +51,7 @@ class Revisions:
         case = self._cases.get(case.name)
         values = checked_values(case, labelmap, schema)
         annotation = annotation.resolved(schema, case.geometry)
-        times = _checked_times(origin, annotator, dict(seconds), schema)
+        times = checked_times(origin, annotator, dict(seconds), schema)
         home = self._folder / LABELS / case.name
         make_folder(home)
         # The slow part, compression, comes before the transaction. If another process was faster
@@ -123,7 +123,7 @@ class Revisions:
         )
 
     def labelmap(self, revision: Revision) -> Volume:
-        """See Study.labelmap."""
+        """See Study.labelmap; a repeat has the same path, SHA-256 and case to read it by."""
         path = revision.path
         if not path.is_file():
             raise StudyError(f"{path} is missing: restore it from a backup of the study.")
@@ -229,9 +229,10 @@ def checked_values(case: Case, labelmap: Volume, schema: LabelSchema) -> np.ndar
         raise StudyError(f"Case '{case.name}': {error}") from error
 
 
-def _checked_times(
+def checked_times(
     origin: str, annotator: str | None, seconds: dict[str, float], schema: LabelSchema
 ) -> dict[str, float]:
+    """Labeling times by label id; raises StudyError when they, origin or annotator can't be."""
     if origin not in ORIGINS:
         raise StudyError(f"'{origin}' isn't an origin: use one of {', '.join(ORIGINS)}.")
     if annotator is not None and not (annotator.strip() and annotator.isprintable()):

@@ -15,6 +15,7 @@ from ActiveSegLoopLib.study.clock import now
 from ActiveSegLoopLib.study.database import NAME, Database
 from ActiveSegLoopLib.study.files import make_folder
 from ActiveSegLoopLib.study.predictions import prediction_path, write_prediction
+from ActiveSegLoopLib.study.repeats import Repeat, Repeats
 from ActiveSegLoopLib.study.revision import Revision
 from ActiveSegLoopLib.study.revisions import Revisions
 from ActiveSegLoopLib.study.rounds import Round, Rounds
@@ -37,6 +38,7 @@ class Study:
         self.database = Database(folder)
         self._cases = Cases(folder, self.database)
         self._revisions = Revisions(folder, self.database, self._cases)
+        self._repeats = Repeats(folder, self.database, self._cases, self._revisions)
         self.round_store = Rounds(folder, self.database, self._revisions)
 
     @classmethod
@@ -191,6 +193,32 @@ class Study:
                 for id, seconds in revision.seconds.items():
                     times[id].append(seconds)
         return times
+
+    def add_repeat(
+        self,
+        case: Case,
+        labelmap: Volume,
+        annotation: Annotation = Annotation(),
+        annotator: str | None = None,
+        seconds: Mapping[str, float] = (),
+    ) -> Repeat:
+        """Store a second labeling of what the newest revision of a case annotates already.
+
+        It replaces no label and isn't trained on: it tells how well two labelings of the same
+        slices agree. It only does when who labels again doesn't see the first labels.
+        """
+        return self._repeats.add(case, labelmap, annotation, annotator, seconds)
+
+    def repeats(self) -> list[Repeat]:
+        """Every second labeling, oldest first."""
+        return self._repeats.all()
+
+    def repeated(self, repeat: Repeat) -> tuple[Volume, Volume, Annotated]:
+        """The first labels (values on the case's grid), the second, and where both say something.
+
+        Raises StudyError when a file is missing or has changed.
+        """
+        return self._repeats.compared(repeat)
 
     def start_round(
         self,
