@@ -22,6 +22,7 @@ from ActiveSegLoopLib.jobs.commands import (
     label,
     segment,
     serve,
+    simulate,
     status,
     train,
 )
@@ -31,6 +32,7 @@ from ActiveSegLoopLib.jobs.job import USAGE, run_job
 COMMANDS = {
     "demo": demo, "init": init, "add": add, "label": label, "train": train, "segment": segment,
     "status": status, "export": export, "check": check, "serve": serve,
+    "simulate": simulate,
 }
 
 

@@ -1,0 +1,162 @@
+"""Find out on labeled images which strategy learns most from the fewest labels.
+
+An oracle reveals the true labels of exactly what a strategy proposes; a model is trained, scored on
+test cases that it never sees, and asked for the next proposals. Every strategy begins with the same
+labels and is repeated with several seeds. All of it is in --out, and the same command, or just
+"simulate --out DIR", goes on with what was stopped or killed. With several GPUs:
+torchrun --nproc-per-node 2 -m ActiveSegLoopLib simulate ...
+"""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ActiveSegLoopLib.errors import SimulationError
+from ActiveSegLoopLib.jobs.job import Job
+from ActiveSegLoopLib.jobs.options import device, for_programs, names, not_negative, positive
+from ActiveSegLoopLib.jobs.torchrun import part_and_parts
+
+if TYPE_CHECKING:
+    from ActiveSegLoopLib.simulation.experiment import Experiment
+
+SUMMARY = "which strategy learns most from the fewest labels"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The options of this command."""
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR",
+        help="folder of the experiment: a new one, or one to go on with",
+    )
+    data = parser.add_argument_group("images with their true labels")
+    data.add_argument("--images", type=Path, metavar="DIR", help="images to label from")
+    data.add_argument(
+        "--labels", type=Path, metavar="DIR", help="their true labels, of the same names"
+    )
+    data.add_argument("--test-images", type=Path, metavar="DIR", help="images to test on")
+    data.add_argument("--test-labels", type=Path, metavar="DIR", help="their true labels")
+    data.add_argument(
+        "--test", type=positive, metavar="N",
+        help="without --test-images: test on N of --images, drawn with a fixed seed",
+    )
+    data.add_argument(
+        "--pool", type=positive, metavar="N", help="label from N of the other images at most"
+    )
+    data.add_argument(
+        "--classes", metavar="VALUE=NAME,...",
+        help="the labels; other values are background (default: all values in the label files)",
+    )
+    data.add_argument(
+        "--channels", type=positive, metavar="N", help="as many files NAME_0000 ... make a case"
+    )
+    data.add_argument(
+        "--group-regex", type=_pattern, metavar="RE", help="finds the patient in a file's name"
+    )
+    budget = parser.add_argument_group("what is compared (budgets in slices or volumes)")
+    budget.add_argument("--unit", choices=["slice", "volume"], help="what is proposed: slice")
+    budget.add_argument("--plane", choices=["axial", "coronal", "sagittal"], help="default axial")
+    budget.add_argument("--strategy", type=names, metavar="NAME[,NAME]", help="strategies")
+    budget.add_argument("--start", type=positive, metavar="N", help="labeled before the first")
+    budget.add_argument("--step", type=positive, metavar="N", help="labeled in each later round")
+    budget.add_argument("--rounds", type=positive, metavar="N", help="trainings per run")
+    budget.add_argument("--seeds", type=positive, metavar="N", help="runs per strategy")
+    budget.add_argument("--initial", metavar="NAME", help="strategy that picks the first labels")
+    budget.add_argument("--min-distance", type=float, metavar="MM", help="between slices")
+    budget.add_argument("--per-case", type=positive, metavar="N", help="slices per volume, a round")
+    budget.add_argument("--per-class", action="store_true", default=None, help="even over labels")
+    budget.add_argument(
+        "--corrected", action="store_true", default=None,
+        help="the model's segmentation is corrected instead of drawing labels",
+    )
+    budget.add_argument(
+        "--tolerance", type=float, metavar="MM", help="edges off by so little stay as predicted"
+    )
+    budget.add_argument(
+        "--no-full", dest="full", action="store_false", default=None,
+        help="don't train on all labels for comparison",
+    )
+    training = parser.add_argument_group("training")
+    training.add_argument("--preset", metavar="NAME", help="the recipe (default: simulation)")
+    training.add_argument("--iterations", type=positive, metavar="N", help="of each training")
+    training.add_argument("--passes", type=positive, metavar="N", help="of Monte Carlo dropout")
+    device(training)
+    training.add_argument(
+        "--jobs", type=positive, default=1, metavar="N", help="processes side by side (default 1)"
+    )
+    training.add_argument(
+        "--threads", type=positive, default=1, metavar="N", help="of each, with --jobs (default 1)"
+    )
+    training.add_argument(
+        "--split-seed", type=not_negative, default=0, metavar="N", help="of --test and --pool"
+    )
+    for_programs(parser)
+
+
+def run(options: Namespace, job: Job) -> None:
+    """Begin or go on with an experiment, and write its results."""
+    job.log.folder = options.out / "logs"
+    experiment = _experiment(options, job)
+    from ActiveSegLoopLib.jobs.simulating import do_runs, do_runs_in
+    from ActiveSegLoopLib.simulation.reporting import write_results
+
+    if options.jobs > 1 and part_and_parts()[1] == 1:
+        do_runs_in(experiment, options.device, job, options.jobs, options.threads)
+    else:
+        do_runs(experiment, options.device, job)
+    result = write_results(experiment)
+    job.result(
+        f"{result.table}\n\nEverything is in {experiment.folder}: {', '.join(result.files)}.",
+        folder=experiment.folder, table=result.table, files=list(result.files),
+        finished=result.finished,
+    )
+
+
+def _experiment(options: Namespace, job: Job) -> Experiment:
+    from ActiveSegLoopLib.simulation.experiment import Experiment
+
+    if options.images is None:
+        given = next((name for name in _SETTINGS if getattr(options, name) is not None), None)
+        if given is not None:
+            raise SimulationError(
+                "To begin an experiment --images and --labels are needed; to go on with one, only "
+                "--out is."
+            )
+        return Experiment.open(options.out)
+    from ActiveSegLoopLib.jobs.simulated_cases import find_simulated, schema_of
+    from ActiveSegLoopLib.selection.strategies import DEFAULTS, get_strategy
+    from ActiveSegLoopLib.simulation.experiment import ExperimentSettings
+
+    cases = find_simulated(options)
+    given = {
+        field: getattr(options, name)
+        for name, field in _SETTINGS.items() if getattr(options, name) is not None
+    }
+    unit = given.get("unit", "slice")
+    strategies = [
+        DEFAULTS[unit] if name == "default" else name for name in given.get("strategies", ())
+    ]
+    given |= {"strategies": tuple(strategies)} if strategies else {}
+    settings = ExperimentSettings(**given)
+    for name in (*settings.strategies, settings.initial):
+        get_strategy(name, unit)
+    return Experiment.begin(options.out, settings, schema_of(options.classes, cases), cases)
+
+
+# The option of each setting.
+_SETTINGS = {
+    "unit": "unit", "plane": "plane", "strategy": "strategies", "start": "start", "step": "step",
+    "rounds": "rounds", "seeds": "seeds", "initial": "initial", "preset": "preset",
+    "min_distance": "min_distance_mm", "per_case": "per_case", "per_class": "per_class",
+    "corrected": "corrected", "tolerance": "tolerance_mm", "full": "full",
+    "iterations": "iterations", "passes": "passes",
+}
+
+
+def _pattern(text: str) -> re.Pattern:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ArgumentTypeError(f"'{text}' isn't a regular expression ({error})") from error

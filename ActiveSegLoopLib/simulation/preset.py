@@ -1,0 +1,28 @@
+"""The recipe of the experiments: a small network that is trained in half a minute on one core."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ActiveSegLoopLib.model.presets import Preset, get_preset, preset
+
+
+@preset("simulation")
+def simulation(gpu: bool) -> Preset:
+    """A small network on small patches for experiments with many trainings.
+
+    Nothing is held out: what is labeled is the budget, and all of it is trained on for a fixed
+    number of steps, so that runs differ by what was labeled alone.
+    """
+    recipe = get_preset("default", gpu)
+    training = replace(
+        recipe.segmenter, iterations=300, batch_size=2, learning_rate=5e-3, average=0.97,
+        validations=0, patience=0,
+    )
+    return replace(
+        recipe,
+        plan=replace(recipe.plan, base_channels=8, patch_voxels=40_000, locator=False),
+        segmenter=training,
+        locator=training,
+        hold_out=False,
+    )

@@ -1,0 +1,237 @@
+"""What an experiment has come to: curves of every run, compared, as plain values."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from ActiveSegLoopLib.evaluation.overlap import summarize
+from ActiveSegLoopLib.evaluation.statistics import holm, paired_comparison
+from ActiveSegLoopLib.selection.curves import aubc, fg_efficiency, pairwise_penalties
+from ActiveSegLoopLib.simulation.experiment import FULL, Experiment, RunKey
+from ActiveSegLoopLib.simulation.records import finished_rounds, is_finished
+
+# Shares of the Dice of full annotation whose budget is looked for.
+TARGETS = (0.95, 0.99)
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One run as arrays over its rounds; `dice` by label, `correlations` by score."""
+
+    strategy: str
+    seed: int
+    units: np.ndarray
+    shares: np.ndarray
+    foreground_shares: np.ndarray
+    mean_dice: np.ndarray
+    dice: Mapping[str, np.ndarray]
+    correlations: Mapping[str, np.ndarray]
+    effort: Mapping[str, np.ndarray]
+    seconds: float
+
+    @property
+    def aubc(self) -> float:
+        """Area under the mean Dice over the budget; NaN for a single round."""
+        return aubc(self.units, self.mean_dice) if len(self.units) > 1 else math.nan
+
+    @property
+    def final_dice(self) -> float:
+        """The mean Dice of the last round."""
+        return float(self.mean_dice[-1])
+
+    @property
+    def fg_efficiency(self) -> float:
+        """How fast the Dice rises with the share of the foreground annotated."""
+        if len(self.units) < 3:
+            return math.nan
+        return fg_efficiency(self.foreground_shares, self.mean_dice)
+
+    def needed(self, dice: float) -> float:
+        """The share of the pool at the first budget that reaches a Dice; NaN if none does."""
+        reached = np.flatnonzero(self.mean_dice >= dice)
+        return float(self.shares[reached[0]]) if len(reached) else math.nan
+
+
+def load_curve(experiment: Experiment, key: RunKey) -> Curve | None:
+    """A run's curve as far as it has come; None before its first round."""
+    lines = finished_rounds(experiment, key)
+    # A round in which nothing was left to label repeats the one before.
+    lines = [line for line in lines if not line["exhausted"]]
+    if not lines:
+        return None
+
+    def column(get) -> np.ndarray:
+        return np.array([get(line) for line in lines], float)
+
+    names = list(experiment.schema.names.values())
+    scores = sorted({name for line in lines for name in line.get("correlations", {})})
+    return Curve(
+        key.strategy,
+        key.seed,
+        column(lambda line: line["units"]),
+        column(lambda line: line["share"]),
+        column(lambda line: line["foreground_share"]),
+        column(lambda line: _number(line["mean_dice"])),
+        {name: column(lambda line, n=name: _number(line["dice"][n])) for name in names},
+        {
+            score: column(lambda line, s=score: _number(line.get("correlations", {}).get(s)))
+            for score in scores
+        },
+        {name: np.cumsum(column(lambda line, n=name: line["effort"][n]))
+         for name in lines[0]["effort"]},
+        float(sum(sum(line["seconds"].values()) for line in lines)),
+    )
+
+
+def summarize_experiment(experiment: Experiment) -> dict:
+    """Everything that an experiment tells, also of one that isn't finished; plain JSON values."""
+    curves = [
+        curve for key in experiment.runs() if key.strategy in experiment.settings.strategies
+        if (curve := load_curve(experiment, key)) is not None
+    ]
+    full = [
+        curve for seed in range(experiment.settings.seeds)
+        if (curve := load_curve(experiment, RunKey(FULL, seed))) is not None
+    ]
+    reference = summarize(curve.final_dice for curve in full).mean
+    first = next(
+        (lines[0] for key in experiment.runs() if (lines := finished_rounds(experiment, key))),
+        None,
+    )
+    return plain({
+        "format": _FORMAT,
+        "finished": all(is_finished(experiment, key) for key in experiment.runs()),
+        "settings": asdict(experiment.settings),
+        "labels": experiment.schema.names,
+        "pool_cases": len(experiment.role("pool")),
+        "test_cases": len(experiment.role("test")),
+        "training": first and first["settings"],
+        "versions": first and first["versions"],
+        "full": {
+            "mean_dice": reference,
+            "sd": summarize(curve.final_dice for curve in full).sd,
+            "per_seed": [curve.final_dice for curve in full],
+            "dice": {
+                name: summarize(curve.dice[name][-1] for curve in full).mean
+                for name in experiment.schema.names.values()
+            },
+        },
+        "strategies": {
+            name: _strategy(_of(curves, name), reference)
+            for name in experiment.settings.strategies if _of(curves, name)
+        },
+        "tests": _tests(curves, experiment.settings.strategies),
+        "penalties": _penalties(curves, experiment.settings.strategies),
+        "correlations": _correlations(curves),
+        "runs": [_run(curve, reference) for curve in curves],
+    })
+
+
+def plain(value):
+    """The same with None for NaN and plain numbers for NumPy's, as JSON needs it."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [plain(item) for item in value]
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (float, np.floating)):
+        return round(float(value), 6) if math.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value
+
+
+def _run(curve: Curve, reference: float) -> dict:
+    return {
+        "strategy": curve.strategy, "seed": curve.seed, "units": curve.units.astype(int),
+        "share": curve.shares, "foreground_share": curve.foreground_shares,
+        "mean_dice": curve.mean_dice, "dice": curve.dice, "correlations": curve.correlations,
+        "effort": curve.effort, "aubc": curve.aubc, "final_dice": curve.final_dice,
+        "fg_efficiency": curve.fg_efficiency,
+        "share_needed": {f"{target:.0%}": curve.needed(target * reference) for target in TARGETS},
+        "seconds": curve.seconds,
+    }
+
+
+def _strategy(curves: Sequence[Curve], reference: float) -> dict:
+    rounds = min(len(curve.units) for curve in curves)
+    mean = np.mean([curve.mean_dice[:rounds] for curve in curves], axis=0)
+    needed = {}
+    for target in TARGETS:
+        reached = np.flatnonzero(mean >= target * reference)
+        at = reached[0] if len(reached) else None
+        needed[f"{target:.0%}"] = None if at is None else {
+            "units": int(curves[0].units[at]), "share": curves[0].shares[at],
+        }
+    return {
+        "seeds": len(curves),
+        "aubc": asdict(summarize(curve.aubc for curve in curves)),
+        "final_dice": asdict(summarize(curve.final_dice for curve in curves)),
+        "fg_efficiency": asdict(summarize(curve.fg_efficiency for curve in curves)),
+        "of_full": mean[-1] / reference,
+        "mean_dice": mean,
+        "units": curves[0].units[:rounds],
+        "share": curves[0].shares[:rounds],
+        "needed": needed,
+    }
+
+
+def _tests(curves: Sequence[Curve], strategies: Sequence[str]) -> list[dict]:
+    """Paired tests over the seeds of every pair of strategies, p adjusted per measure (Holm)."""
+    tests = []
+    for measure in ("aubc", "final_dice"):
+        rows = []
+        for first, second in itertools.combinations(strategies, 2):
+            one = {c.seed: getattr(c, measure) for c in _of(curves, first)}
+            other = {c.seed: getattr(c, measure) for c in _of(curves, second)}
+            seeds = sorted(set(one) & set(other))
+            found = paired_comparison([one[s] for s in seeds], [other[s] for s in seeds])
+            rows.append({"measure": measure, "a": first, "b": second, **found.to_dict()})
+        p_values = [math.nan if row["t_p"] is None else row["t_p"] for row in rows]
+        for row, adjusted in zip(rows, holm(p_values), strict=True):
+            row["holm_p"] = adjusted
+        tests += rows
+    return tests
+
+
+def _penalties(curves: Sequence[Curve], strategies: Sequence[str]) -> dict | None:
+    """The pairwise penalty matrix over the seeds and budgets that all strategies have."""
+    by_name = {name: {c.seed: c for c in _of(curves, name)} for name in strategies}
+    seeds = sorted(set.intersection(*(set(found) for found in by_name.values())))
+    if not seeds or len(by_name) < 2:
+        return None
+    rounds = min(len(found[s].units) for found in by_name.values() for s in seeds)
+    names, matrix = pairwise_penalties(
+        {n: [found[s].mean_dice[:rounds] for s in seeds] for n, found in by_name.items()}
+    )
+    return {"names": names, "matrix": matrix, "seeds": seeds, "budgets": rounds}
+
+
+def _correlations(curves: Sequence[Curve]) -> dict:
+    """By score: Spearman with the true error per slice, over all rounds, runs and test cases.
+
+    "last": after the last round only, where a model knows most.
+    """
+    scores = sorted({score for curve in curves for score in curve.correlations})
+    return {
+        score: {
+            **asdict(summarize(v for c in curves for v in c.correlations.get(score, ()))),
+            "last": asdict(
+                summarize(c.correlations[score][-1] for c in curves if score in c.correlations)
+            ),
+        }
+        for score in scores
+    }
+
+
+def _of(curves: Sequence[Curve], strategy: str) -> list[Curve]:
+    return [curve for curve in curves if curve.strategy == strategy]
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
