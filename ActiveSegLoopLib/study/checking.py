@@ -80,7 +80,7 @@ def _database(study: Study) -> Iterator[Problem]:
 def _unfinished_files(study: Study, repair: bool) -> Iterator[Problem]:
     """What processes that were killed had begun to write; nobody was told that it was accepted."""
     folders = [study.folder]
-    for name in (LABELS, REPEATS, MODELS, PREDICTIONS):
+    for name in (LABELS, REPEATS, MODELS, PREDICTIONS, DRAFTS):
         folders += [study.folder / name, *_entries(study.folder / name)]
     for folder in folders:
         for entry in _entries(folder):
