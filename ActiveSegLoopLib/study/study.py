@@ -14,7 +14,12 @@ from ActiveSegLoopLib.study.cases import Case, Cases
 from ActiveSegLoopLib.study.clock import now
 from ActiveSegLoopLib.study.database import NAME, Database
 from ActiveSegLoopLib.study.files import make_folder
-from ActiveSegLoopLib.study.predictions import prediction_path, write_prediction
+from ActiveSegLoopLib.study.predictions import (
+    prediction_path,
+    uncertainty_path,
+    write_prediction,
+    write_uncertainty,
+)
 from ActiveSegLoopLib.study.repeats import Repeat, Repeats
 from ActiveSegLoopLib.study.revision import Revision
 from ActiveSegLoopLib.study.revisions import Revisions
@@ -289,4 +294,14 @@ class Study:
     def prediction(self, round: Round, case: Case) -> Path | None:
         """The file with what a round's model said of a case, None when there is none."""
         path = prediction_path(self.folder, round.number, self._cases.get(case.name))
+        return path if path.is_file() else None
+
+    def save_uncertainty(self, round: Round, case: Case, uncertainty: Volume) -> Path:
+        """Keep how unsure a round's model is of a case, whole percents (uint8); the file."""
+        number = self.round_store.get(round.number).number
+        return write_uncertainty(self.folder, number, self._cases.get(case.name), uncertainty)
+
+    def uncertainty(self, round: Round, case: Case) -> Path | None:
+        """The file with how unsure a round's model was of a case, None when there is none."""
+        path = uncertainty_path(self.folder, round.number, self._cases.get(case.name))
         return path if path.is_file() else None
