@@ -1,0 +1,96 @@
+"""Slices of a case's grid and the slice views: going to one, and knowing which one is shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import slicer
+
+from ActiveSegLoopLib.errors import ImageError
+from ActiveSegLoopLib.images.geometry import Geometry
+from ActiveSegLoopLib.scene.grids import to_numpy, to_ras
+
+# A view whose normal is turned further than this from a plane's doesn't show the plane (cosine).
+_ALIGNED = 0.95
+_OBLIQUE = 1e-3
+
+
+def slice_point(
+    geometry: Geometry, plane: str, index: int, near: tuple[float, ...] | None = None
+) -> tuple[float, float, float]:
+    """A RAS point in mm on a slice of a plane: its center, or the point closest to `near` (RAS).
+
+    Raises ImageError for a slice outside the grid.
+    """
+    axis = geometry.axis_of(plane)
+    if not 0 <= index < geometry.shape[axis]:
+        raise ImageError(
+            f"There is no {plane} slice {index}: the image has {geometry.shape[axis]}, 0 to "
+            f"{geometry.shape[axis] - 1}."
+        )
+    if near is None:
+        place = (np.array(geometry.shape) - 1) / 2
+    else:
+        place = geometry.world_to_index(to_ras(near))
+    place[axis] = index
+    return tuple(float(v) for v in to_ras(geometry.index_to_world(place)))
+
+
+def slice_index(geometry: Geometry, plane: str, ras: tuple[float, ...]) -> int | None:
+    """The slice of a plane in which a RAS point lies; None outside the grid."""
+    axis = geometry.axis_of(plane)
+    index = int(np.rint(geometry.world_to_index(to_ras(ras))[axis]))
+    return index if 0 <= index < geometry.shape[axis] else None
+
+
+def jump_to_slice(
+    geometry: Geometry, plane: str, index: int, near: tuple[float, ...] | None = None
+) -> tuple[float, float, float]:
+    """Move all slice views to a slice of a plane: see slice_point; returns the RAS point."""
+    point = slice_point(geometry, plane, index, near)
+    jump_to_point(point)
+    return point
+
+
+def jump_to_point(ras: tuple[float, ...]) -> None:
+    """Move all slice views so that they go through a RAS point; what they show else stays."""
+    for node in slice_nodes():
+        node.JumpSliceByOffsetting(*ras)
+
+
+def align_views(volume_node: Any) -> None:
+    """Turn the slice views along a volume's own planes, where it lies oblique in the scanner.
+
+    Only so does a view show one slice of the volume, which can be labeled and accepted.
+    """
+    from ActiveSegLoopLib.scene.volumes import geometry_of
+
+    cosines = np.abs(np.array(geometry_of(volume_node).direction))
+    if np.minimum(cosines, 1 - cosines).max() > _OBLIQUE:
+        for node in slice_nodes():
+            node.RotateToVolumePlane(volume_node)
+
+
+def shown_slice(geometry: Geometry, plane: str) -> int | None:
+    """The slice of a plane that a slice view shows; None where no view lies along the plane.
+
+    Of several such views one that is in the window's layout counts first.
+    """
+    axis = geometry.axis_of(plane)
+    normal = to_ras(geometry.affine()[:3, axis] / geometry.spacing[axis])
+    best, found = (False, _ALIGNED), None
+    for node in slice_nodes():
+        matrix = to_numpy(node.GetSliceToRAS())
+        score = (bool(node.IsMappedInLayout()), abs(float(matrix[:3, 2] @ normal)))
+        if score[1] >= _ALIGNED and (found is None or score > best):
+            best, found = score, matrix
+    return None if found is None else slice_index(geometry, plane, found[:3, 3])
+
+
+def slice_nodes() -> list[Any]:
+    """The slice views' nodes of the scene."""
+    found = slicer.mrmlScene.GetNodesByClass("vtkMRMLSliceNode")
+    nodes = [found.GetItemAsObject(i) for i in range(found.GetNumberOfItems())]
+    found.UnRegister(None)
+    return nodes
