@@ -20,7 +20,7 @@ from ActiveSegLoopLib.selection.proposing import propose
 from ActiveSegLoopLib.simulation import preset  # noqa: F401 - registers the recipe
 from ActiveSegLoopLib.simulation.experiment import FULL, START, Experiment, RunKey
 from ActiveSegLoopLib.simulation.labeling import LabelingEffort, label_case, labeled_slices
-from ActiveSegLoopLib.simulation.records import LINES, finished_rounds, is_finished
+from ActiveSegLoopLib.simulation.records import LINES, finished_rounds, is_finished, plain
 from ActiveSegLoopLib.simulation.truth import PoolSize, Truth
 from ActiveSegLoopLib.simulation.unseen import score_unseen
 from ActiveSegLoopLib.study.files import STAGING, atomic_write, make_folder, remove_if_left, staging
@@ -124,7 +124,7 @@ class _Run:
         lap("test")
         return {
             "round": number,
-            **self._budget(),
+            **plain(self._budget()),
             "exhausted": len(batch) == 0 and number > 0,
             "effort": asdict(effort),
             **tested,

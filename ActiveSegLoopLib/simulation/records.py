@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
+
+import numpy as np
 
 from ActiveSegLoopLib.simulation.experiment import Experiment, RunKey
 
@@ -22,3 +26,16 @@ def is_finished(experiment: Experiment, key: RunKey) -> bool:
     """Whether all rounds of a run are done, or there was nothing left to label."""
     done = finished_rounds(experiment, key)
     return len(done) >= experiment.rounds_of(key) or bool(done and done[-1]["exhausted"])
+
+
+def plain(value):
+    """The same with None for NaN and plain numbers for NumPy's, as JSON needs it."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [plain(item) for item in value]
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (float, np.floating)):
+        return round(float(value), 6) if math.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from ActiveSegLoopLib.simulation.experiment import Experiment
 from ActiveSegLoopLib.simulation.results import summarize_experiment
+from ActiveSegLoopLib.simulation.tables import results_table
 from ActiveSegLoopLib.study.files import atomic_write
 
 
 @dataclass(frozen=True)
 class Written:
-    """The table as text, the names of the files in the experiment's folder, and whether all runs
-    are finished.
-    """
+    """The table as text, the files' names in the experiment's folder, and whether all is done."""
 
     table: str
     files: tuple[str, ...]
@@ -23,8 +22,13 @@ class Written:
 
 def write_results(experiment: Experiment) -> Written:
     """Write what an experiment has come to so far into its folder."""
+    from ActiveSegLoopLib.simulation.plots import draw_results
+
     summary = summarize_experiment(experiment)
-    with atomic_write(experiment.folder / "summary.json") as path:
-        path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    table = json.dumps(summary["strategies"], indent=1)
-    return Written(table, ("summary.json",), summary["finished"])
+    table = results_table(summary)
+    texts = {"summary.json": json.dumps(summary, indent=1), "table.txt": table}
+    for name, text in texts.items():
+        with atomic_write(experiment.folder / name) as path:
+            path.write_text(text + "\n", encoding="utf-8")
+    pictures = draw_results(summary, experiment.folder)
+    return Written(table, (*texts, *pictures), summary["finished"])

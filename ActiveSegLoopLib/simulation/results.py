@@ -13,7 +13,7 @@ from ActiveSegLoopLib.evaluation.overlap import summarize
 from ActiveSegLoopLib.evaluation.statistics import holm, paired_comparison
 from ActiveSegLoopLib.selection.curves import aubc, fg_efficiency, pairwise_penalties
 from ActiveSegLoopLib.simulation.experiment import FULL, Experiment, RunKey
-from ActiveSegLoopLib.simulation.records import finished_rounds, is_finished
+from ActiveSegLoopLib.simulation.records import finished_rounds, is_finished, plain
 
 # Shares of the Dice of full annotation whose budget is looked for.
 TARGETS = (0.95, 0.99)
@@ -133,19 +133,6 @@ def summarize_experiment(experiment: Experiment) -> dict:
     })
 
 
-def plain(value):
-    """The same with None for NaN and plain numbers for NumPy's, as JSON needs it."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [plain(item) for item in value]
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    if isinstance(value, (float, np.floating)):
-        return round(float(value), 6) if math.isfinite(value) else None
-    return int(value) if isinstance(value, np.integer) else value
-
-
 def _run(curve: Curve, reference: float) -> dict:
     return {
         "strategy": curve.strategy, "seed": curve.seed, "units": curve.units.astype(int),
@@ -175,7 +162,7 @@ def _strategy(curves: Sequence[Curve], reference: float) -> dict:
         "fg_efficiency": asdict(summarize(curve.fg_efficiency for curve in curves)),
         "of_full": mean[-1] / reference,
         "mean_dice": mean,
-        "units": curves[0].units[:rounds],
+        "units": curves[0].units[:rounds].astype(int),
         "share": curves[0].shares[:rounds],
         "needed": needed,
     }

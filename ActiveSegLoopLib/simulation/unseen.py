@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 from ActiveSegLoopLib.evaluation.overlap import dice_per_label, summarize
-from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.model.prediction import Predictor
+from ActiveSegLoopLib.selection.attention_maps import p_scores
+from ActiveSegLoopLib.selection.looking import mean_dice
+from ActiveSegLoopLib.selection.maps import Maps, uncertainty_maps
+from ActiveSegLoopLib.selection.scores import as_items, measure
 from ActiveSegLoopLib.simulation.experiment import ExperimentSettings
+from ActiveSegLoopLib.simulation.records import plain
 from ActiveSegLoopLib.simulation.truth import Truth
+from ActiveSegLoopLib.study.schema import LabelSchema
 from ActiveSegLoopLib.study.study import Study
+
+# What is compared with the true error: measures by their aggregations.
+_SCORES = {
+    "entropy": ("foreground", "foreground_sum", "sum", "mean", "top"),
+    "variance": ("foreground", "sum"),
+    "mutual_information": ("foreground",),
+    "error": ("foreground",),
+}
 
 
 def score_unseen(
@@ -25,40 +39,63 @@ def score_unseen(
     """Dice of the test cases: "cases" by case and label, "dice" by label, "mean_dice".
 
     A label's Dice is the mean over the cases in which it is, the mean Dice that over the labels;
-    None where undefined.
+    None where undefined. With `settings.correlations` also "correlations": by score Spearman's rank
+    correlation of the slices' scores with 1 - their true Dice, over all slices of all test cases in
+    which the truth or the segmentation has any label.
     """
-    names = study.schema.names
-    cases = {}
+    schema = study.schema
+    names = schema.names
+    cases, errors, scores = {}, [], {}
     for case in study.cases("test"):
         go_on()
         labels = truth.labelmap(study, case.name)
-        found = predictor.segment(study.volumes(case)).labelmap
+        volumes = study.volumes(case)
+        if settings.correlations:
+            maps = uncertainty_maps(
+                predictor, volumes, settings.passes, seed, plain=True
+            )
+            found = maps.plain
+            dice = mean_dice(*(as_items(v.array, v.geometry, settings.plane)
+                               for v in (labels, found)), list(names))
+            known = np.isfinite(dice)
+            errors.append(1 - dice[known])
+            for score, values in slice_scores(maps, settings.plane, schema).items():
+                scores.setdefault(score, []).append(values[known])
+        else:
+            found = predictor.segment(volumes).labelmap
         cases[case.name] = dice_per_label(labels.array, found.array, names)
     dice = {name: summarize(row[name] for row in cases.values()).mean for name in names.values()}
-    return {
+    tested = {
         "mean_dice": plain(summarize(dice.values()).mean),
-        "dice": {name: plain(value) for name, value in dice.items()},
-        "cases": {
-            case: {name: plain(value) for name, value in row.items()}
-            for case, row in cases.items()
-        },
+        "dice": plain(dice),
+        "cases": plain(cases),
     }
+    if settings.correlations:
+        tested["correlations"] = {
+            score: plain(rank_correlation(np.concatenate(values), np.concatenate(errors)))
+            for score, values in scores.items()
+        }
+    return tested
 
 
-def slice_dice(truth: Volume, found: Volume, plane: str, names) -> np.ndarray:
-    """The mean Dice per slice over the labels that are in it, in truth or prediction; else NaN."""
-    axis = truth.geometry.axis_of(plane)
-    one, other = np.moveaxis(truth.array, axis, 0), np.moveaxis(found.array, axis, 0)
-    rows = []
-    for value in names:
-        a, b = (one == value).sum((1, 2)), (other == value).sum((1, 2))
-        both = ((one == value) & (other == value)).sum((1, 2))
-        rows.append(np.where(a + b > 0, 2 * both / np.maximum(a + b, 1), np.nan))
-    table = np.array(rows, float)
-    known = np.isfinite(table).sum(axis=0)
-    return np.where(known > 0, np.nansum(table, axis=0) / np.maximum(known, 1), np.nan)
+def slice_scores(maps: Maps, plane: str, schema: LabelSchema) -> dict[str, np.ndarray]:
+    """Every score of each slice that this model can give, by "name:aggregation"; high is bad."""
+    found = {}
+    for name, aggregations in _SCORES.items():
+        if name != "error" and getattr(maps, name) is None:
+            continue
+        for aggregation in aggregations:
+            key = name if name == "error" else f"{name}:{aggregation}"
+            found[key] = measure(maps, name, plane, schema, aggregation).overall
+    if maps.attention is not None:
+        found["attention"] = 1 - p_scores(maps, plane).dice
+    return found
 
 
-def plain(value: float) -> float | None:
-    """A number for JSON, which has no NaN."""
-    return None if value != value else round(float(value), 6)
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Spearman's rank correlation; NaN for fewer than three pairs or where one doesn't vary."""
+    if len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return math.nan
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(first, second).statistic)

@@ -1,0 +1,142 @@
+"""The results of an experiment as text: one block per question, columns aligned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+_MEASURES = {"aubc": "AUBC", "final_dice": "final Dice"}
+
+
+def results_table(summary: Mapping) -> str:
+    """All tables of a summary (see results.summarize_experiment), for people to read."""
+    settings = summary["settings"]
+    unit = settings["unit"]
+    blocks = [_heading(summary), _strategies(summary, unit)]
+    if summary["penalties"] and len(summary["penalties"]["seeds"]) > 2:
+        blocks.append(_penalties(summary["penalties"]))
+    if summary["tests"]:
+        blocks.append(_tests(summary["tests"]))
+    if summary["correlations"]:
+        blocks.append(_correlations(summary["correlations"]))
+    if settings["corrected"]:
+        blocks.append(_effort(summary["runs"]))
+    return "\n\n".join(blocks)
+
+
+def _heading(summary: Mapping) -> str:
+    settings, full = summary["settings"], summary["full"]
+    lines = [
+        f"{summary['pool_cases']} pool cases, {summary['test_cases']} test cases that no model "
+        f"sees; {settings['seeds']} seeds; {settings['start']} {settings['unit']}s to begin with "
+        f"({settings['initial']}), then {settings['step']} a round."
+    ]
+    if full["mean_dice"] is not None:
+        per_label = ", ".join(f"{name} {number(value, 3)}" for name, value in full["dice"].items())
+        lines.append(
+            f"Trained on all labels: Dice {spread(full['mean_dice'], full['sd'], 4)} ({per_label})."
+        )
+    if not summary["finished"]:
+        lines.append("Not all runs are finished: these are the results so far.")
+    return "\n".join(lines)
+
+
+def _strategies(summary: Mapping, unit: str) -> str:
+    rows = []
+    for name, found in summary["strategies"].items():
+        last = found["share"][-1]
+        rows.append([
+            name, found["seeds"],
+            *(spread(found[key]["mean"], found[key]["sd"], 4) for key in ("aubc", "final_dice")),
+            percent(found["of_full"]), percent(last),
+            *(needed(found["needed"][target], unit) for target in ("95%", "99%")),
+            spread(found["fg_efficiency"]["mean"], found["fg_efficiency"]["sd"], 2),
+        ])
+    return columns(
+        ["strategy", "seeds", "AUBC", "final Dice", "of full", "labeled", "95 % of full at",
+         "99 % of full at", "FG-Eff"],
+        rows,
+    )
+
+
+def _penalties(found: Mapping) -> str:
+    rows = [
+        [name, *(number(value, 2) for value in row)]
+        for name, row in zip(found["names"], found["matrix"], strict=True)
+    ]
+    title = "Pairwise penalties: at which share of the budgets the row beats the column (p < 0.05)"
+    return f"{title}\n{columns(['', *found['names']], rows)}"
+
+
+def _tests(tests: Sequence[Mapping]) -> str:
+    rows = [
+        [
+            f"{_MEASURES[t['measure']]}: {t['b']} - {t['a']}", t["n"],
+            number(t["mean_difference"], 4, sign=True),
+            f"{number(t['interval_low'], 4, sign=True)} to "
+            f"{number(t['interval_high'], 4, sign=True)}",
+            number(t["t_p"], 4), number(t["holm_p"], 4), number(t["effect_size"], 1),
+        ]
+        for t in tests
+    ]
+    title = "Paired over the seeds (t-test; p adjusted for all pairs of a measure by Holm)"
+    header = ["difference", "seeds", "mean", "95 % interval", "p", "Holm p", "effect d_z"]
+    return f"{title}\n{columns(header, rows)}"
+
+
+def _correlations(found: Mapping) -> str:
+    rows = [
+        [score, spread(values["mean"], values["sd"], 3),
+         spread(values["last"]["mean"], values["last"]["sd"], 3), values["count"]]
+        for score, values in found.items()
+    ]
+    title = "Rank correlation (Spearman) of each slice's score with 1 - its true Dice, test cases"
+    return f"{title}\n{columns(['score', 'all rounds', 'last round', 'models'], rows)}"
+
+
+def _effort(runs: Sequence[Mapping]) -> str:
+    rows = []
+    for run in runs:
+        effort = {name: values[-1] for name, values in run["effort"].items()}
+        rows.append([
+            f"{run['strategy']}, seed {run['seed']}", number(effort["slices"], 0),
+            number(effort["slices_changed"], 0), number(effort["voxels_changed"], 0),
+            percent(effort["voxels_changed"] / max(1, effort["voxels_foreground"])),
+            number(effort["contour_mm"] / 1000, 2),
+        ])
+    header = ["effort", "slices", "changed", "voxels changed", "of foreground", "contour, m"]
+    return columns(header, rows)
+
+
+def columns(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Rows under a header, the first column to the left, the others to the right."""
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    lines = []
+    for first, *others in cells:
+        line = [first.ljust(widths[0])]
+        line += [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        lines.append("  ".join(line).rstrip())
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines)
+
+
+def number(value: float | None, digits: int, sign: bool = False) -> str:
+    """A number with so many digits behind the point; "-" for None."""
+    return "-" if value is None else f"{value:{'+' if sign else ''}.{digits}f}"
+
+
+def percent(value: float | None) -> str:
+    """A share in percent."""
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def spread(mean: float | None, sd: float | None, digits: int) -> str:
+    """Mean and standard deviation; the mean alone where there is only one value."""
+    return number(mean, digits) + ("" if sd is None else f" ± {sd:.{digits}f}")
+
+
+def needed(found: Mapping | None, unit: str) -> str:
+    """The budget at which the mean curve reached a target."""
+    if found is None:
+        return "not reached"
+    return f"{found['units']} {unit}s ({percent(found['share'])})"
