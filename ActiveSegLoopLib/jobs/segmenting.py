@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.jobs.case_files import CaseFiles, find_cases
 from ActiveSegLoopLib.model.prediction import Predictor
+from ActiveSegLoopLib.selection.maps import uncertainty_maps
+from ActiveSegLoopLib.study.predictions import UNCERTAINTY
 from ActiveSegLoopLib.study.rounds import Round
 from ActiveSegLoopLib.study.study import Case, Study
 
@@ -28,6 +31,12 @@ class Task:
     images: tuple[Path, ...]
     out: Path | None
     series: str | None = None
+
+    def outputs(self, uncertainty: bool) -> list[Path]:
+        """The files that are written outside the study, the segmentation first."""
+        if self.out is None:
+            return []
+        return [self.out, _beside(self.out)] if uncertainty else [self.out]
 
 
 class Segmenter:
@@ -84,37 +93,63 @@ class Segmenter:
                 raise ActiveSegLoopError(f"'{name}' is given twice, as a case and as an image.")
         return tasks
 
-    def segment(self, task: Task) -> dict[str, Any]:
+    def segment(self, task: Task, uncertainty: bool = False) -> dict[str, Any]:
         """Segment one case and write its result; returns what became of it.
 
-        The case's segmentation is kept in the study, under the model's round.
+        The case's segmentation is kept in the study, under the model's round. `uncertainty` also
+        writes the map of it, NAME.uncertainty.nii.gz; the segmentation is the same with and
+        without.
         """
         if task.case is not None:
             volumes = self.study.volumes(task.case)
         else:
             volumes = _on_first_grid([read_image(path, task.series) for path in task.images])
-        prediction = self.predictor.segment(volumes)
+        started = time.perf_counter()
+        if uncertainty:
+            maps = uncertainty_maps(self.predictor, volumes, plain=True)
+            labelmap, doubt, found = maps.plain, maps.uncertainty(), maps.regions
+        else:
+            maps = self.predictor.segment(volumes)
+            labelmap, doubt, found = maps.labelmap, None, maps.boxes
         answer = {
             "name": task.name,
             "case": None if task.case is None else task.case.name,
             "out": task.out,
-            "seconds": round(prediction.seconds, 3),
-            "regions": len(prediction.boxes),
-            "warnings": list(prediction.warnings),
+            "seconds": round(time.perf_counter() - started, 3),
+            "regions": len(found),
+            "warnings": list(maps.warnings),
         }
-        if task.out is not None:
-            self._write(task.out, prediction.labelmap)
+        for path in task.outputs(uncertainty=False):
+            self._write(path, labelmap)
         if task.case is not None:
-            answer["prediction"] = self.study.save_prediction(
-                self.round, task.case, prediction.labelmap
-            )
+            answer["prediction"] = self.study.save_prediction(self.round, task.case, labelmap)
+        if doubt is not None:
+            answer["uncertainty"] = self._keep_uncertainty(task, doubt)
         return answer
+
+    def _keep_uncertainty(self, task: Task, doubt: Volume) -> Path:
+        kept = None
+        if task.case is not None:
+            kept = self.study.save_uncertainty(self.round, task.case, doubt)
+        for kept in task.outputs(uncertainty=True)[1:]:
+            write_volume(kept, doubt)
+        return kept
 
     def _write(self, out: Path, labelmap: Volume) -> None:
         if out.name.lower().endswith(".seg.nrrd"):
             write_segmentation(out, labelmap, self.predictor.model.schema.segments())
         else:
             write_volume(out, labelmap)
+
+
+def _beside(out: Path) -> Path:
+    """Where the uncertainty belongs to a segmentation outside the study."""
+    name = out.name
+    for ending in (".seg.nrrd", ".nii.gz", out.suffix):
+        if ending and name.lower().endswith(ending.lower()):
+            name = name[: -len(ending)]
+            break
+    return out.with_name(f"{name}{UNCERTAINTY}")
 
 
 def _task(

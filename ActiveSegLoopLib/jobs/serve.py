@@ -13,7 +13,7 @@ from ActiveSegLoopLib.jobs.job import Job
 from ActiveSegLoopLib.jobs.segmenting import Segmenter, Task
 
 _FIELDS = {
-    "segment": {"images", "case", "out", "overwrite", "series"},
+    "segment": {"images", "case", "out", "overwrite", "series", "uncertainty"},
     "reload": set(),
     "ping": set(),
     "quit": set(),
@@ -79,17 +79,21 @@ class _Worker:
     def _segment(self, request: dict[str, Any]) -> dict[str, Any]:
         segmenter = self._segmenter
         out = request.get("out") and Path(request["out"])
-        if out is not None and out.exists() and not request.get("overwrite", False):
-            raise ActiveSegLoopError(f'{out} exists already; ask with "overwrite": true.')
+        uncertainty = request.get("uncertainty", False)
         if "case" in request:
             if segmenter.study is None:
                 raise ActiveSegLoopError("A model folder has no cases; name images instead.")
             case = segmenter.study.case(request["case"])
-            return segmenter.segment(Task(case.name, case, (), out))
-        if not request.get("images") or out is None:
+            task = Task(case.name, case, (), out)
+        elif not request.get("images") or out is None:
             raise ActiveSegLoopError('A segment request needs "case", or "images" and "out".')
-        images = tuple(Path(image) for image in request["images"])
-        return segmenter.segment(Task(images[0].name, None, images, out, request.get("series")))
+        else:
+            images = tuple(Path(image) for image in request["images"])
+            task = Task(images[0].name, None, images, out, request.get("series"))
+        existing = [path for path in task.outputs(uncertainty) if path.exists()]
+        if existing and not request.get("overwrite", False):
+            raise ActiveSegLoopError(f'{existing[0]} exists already; ask with "overwrite": true.')
+        return segmenter.segment(task, uncertainty)
 
     def _reload(self, request: dict[str, Any]) -> dict[str, Any]:
         self._segmenter = Segmenter(self._target, self._device, self._job.open_study)
@@ -119,7 +123,8 @@ def _checked_command(request: dict[str, Any]) -> str:
     strange = set(request) - _FIELDS[command] - {"id", "command"}
     if strange:
         raise ActiveSegLoopError(f"A {command} request has no field '{sorted(strange)[0]}'.")
-    for field, kind in {"case": str, "out": str, "series": str, "overwrite": bool}.items():
+    kinds = {"case": str, "out": str, "series": str, "overwrite": bool, "uncertainty": bool}
+    for field, kind in kinds.items():
         if field in request and not isinstance(request[field], kind):
             raise ActiveSegLoopError(f"The field '{field}' of a request must be a {kind.__name__}.")
     images = request.get("images", [])

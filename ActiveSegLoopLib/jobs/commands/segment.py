@@ -2,7 +2,9 @@
 
 An IMAGE is a file, a folder of images, a folder with a DICOM series, or the name of a case of
 the study. Segmentations are written to --out as NAME.seg.nrrd on the image's own grid; those of
-the study's cases are also kept in the study, and need no --out.
+the study's cases are also kept in the study, and need no --out. With --uncertainty a map of how
+unsure the model is comes beside each, as NAME.uncertainty.nii.gz: 0 to 100 percent of the largest
+possible entropy, 0 outside the regions of interest.
 
   activesegloop segment kidneys new/*.nii.gz --out proposed/
   activesegloop segment kidneys/models/round-002 ct.nrrd --out proposed/
@@ -41,6 +43,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--series", metavar="UID", help="which series of a DICOM folder that holds several"
     )
+    parser.add_argument(
+        "--uncertainty", action="store_true",
+        help="also write a map of how unsure the model is (10 passes with dropout)",
+    )
     for_programs(parser)
 
 
@@ -51,12 +57,13 @@ def run(options: Namespace, job: Job) -> None:
     segmenter = Segmenter(options.model, options.device, job.open_study)
     ending = ".nii.gz" if options.nifti else ".seg.nrrd"
     work = segmenter.tasks(options.images, options.out, ending, options.series)
-    existing = [item for item in work if item.out is not None and item.out.exists()]
     if options.skip_existing:
-        work = [item for item in work if item not in existing]
-    elif existing and not options.overwrite:
+        work = [item for item in work if item.out is None or not item.out.exists()]
+    outputs = [path for item in work for path in item.outputs(options.uncertainty)]
+    existing = [path for path in outputs if path.exists()]
+    if existing and not (options.overwrite or options.skip_existing):
         raise ActiveSegLoopError(
-            f"{existing[0].out} exists already"
+            f"{existing[0]} exists already"
             + (f", and {len(existing) - 1} more" if len(existing) > 1 else "")
             + "; give --overwrite or --skip-existing, or another --out."
         )
@@ -72,7 +79,7 @@ def run(options: Namespace, job: Job) -> None:
             "again with --skip-existing."
         )
         try:
-            answer = segmenter.segment(item)
+            answer = segmenter.segment(item, options.uncertainty)
             for text in answer["warnings"]:
                 job.report("warning", text=f"{item.name}: {text}")
             job.report("segmented", **answer)

@@ -6,7 +6,8 @@
   {"id": 4, "command": "ping"}    {"id": 5, "command": "quit"}
 
 Each is answered by one JSON line on standard output with the same "id" and "ok": true or false
-and an "error". "overwrite": true replaces an existing "out". The first line says
+and an "error". "overwrite": true replaces an existing "out"; "uncertainty": true also writes a map
+of how unsure the model is and answers its path as "uncertainty". The first line says
 {"event": "ready"}. The worker ends when standard input is closed.
 """
 
