@@ -9,6 +9,8 @@ import numpy as np
 
 from ActiveSegLoopLib.errors import SelectionError
 from ActiveSegLoopLib.selection.evidence import CaseEvidence
+from ActiveSegLoopLib.selection.positions import relative_positions
+from ActiveSegLoopLib.selection.scores import Measure
 from ActiveSegLoopLib.study.schema import Label
 
 
@@ -58,7 +60,7 @@ class Candidates:
             raise SelectionError(
                 f"There is no {name} of case '{missing[0]}': a strategy must name what it needs."
             )
-        return np.concatenate(parts) if parts else np.zeros(empty)
+        return self._concatenated(parts, empty)
 
     @property
     def has_foreground(self) -> bool:
@@ -69,6 +71,41 @@ class Candidates:
     def foreground(self) -> np.ndarray:
         """Voxels of each label in each candidate, as the model sees it (n, labels)."""
         return self.stacked("foreground", (0, len(self.labels)))
+
+    def measure(self, need: str) -> np.ndarray:
+        """A measure named in the strategy's needs (n,): of the label in focus, else overall.
+
+        Overall too when the model tells nothing of that label in all that is left.
+        """
+        if self.focus is not None:
+            mine = self.measure_per_label(need)[:, self.focus]
+            if mine[self.open].any():
+                return mine
+        return self._concatenated([self._measure(case, need).overall for case in self.cases])
+
+    def measure_per_label(self, need: str) -> np.ndarray:
+        """A measure named in the strategy's needs for each label (n, labels)."""
+        return self._concatenated(
+            [self._measure(case, need).labels for case in self.cases], (0, len(self.labels))
+        )
+
+    def _measure(self, case: CaseEvidence, need: str) -> Measure:
+        if need not in case.measures:
+            raise SelectionError(
+                f"There is no {need} of case '{case.name}': a strategy must name what it needs."
+            )
+        return case.measures[need]
+
+    @staticmethod
+    def _concatenated(parts: list[np.ndarray], empty: tuple[int, ...] = (0,)) -> np.ndarray:
+        return np.concatenate(parts) if parts else np.zeros(empty)
+
+    @property
+    def position(self) -> np.ndarray:
+        """Where each slice lies in its volume, 0 to 1 towards superior, posterior or left (n,)."""
+        return self._concatenated(
+            [relative_positions(case.geometry, case.plane) for case in self.cases]
+        )
 
     @property
     def labeled(self) -> np.ndarray:
@@ -127,4 +164,4 @@ class Candidates:
             words = [zlib.crc32(text.encode()) for text in (purpose, case.name)]
             random = np.random.default_rng([self.seed, self.round_index, *words])
             parts.append(1.0 - random.random(case.items))
-        return np.concatenate(parts) if parts else np.zeros(0)
+        return self._concatenated(parts)

@@ -8,17 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ActiveSegLoopLib.images.geometry import Geometry
+from ActiveSegLoopLib.selection.scores import Measure
 from ActiveSegLoopLib.study.annotation import Annotation
 from ActiveSegLoopLib.study.coverage import annotated_slices, annotated_volume
 from ActiveSegLoopLib.study.schema import LabelSchema
-
-
-@dataclass(frozen=True, eq=False)
-class Measure:
-    """A score of each item: overall (items,), and for each label (items, labels)."""
-
-    overall: np.ndarray
-    labels: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,7 +51,7 @@ def pick(candidates: Candidates, strategy: Strategy, rules: Rules) -> Iterator[P
     while len(candidates.picked) < candidates.count:
         for focus in _turns(candidates, served, rules):
             candidates.focus = focus
-            allowed = _allowed(candidates, rules, _RELAXED[relaxed])
+            allowed = _allowed(candidates, strategy, rules, _RELAXED[relaxed])
             if not allowed.any():
                 continue
             if focus not in rankings or strategy.sequential:
@@ -81,11 +81,13 @@ def _turns(candidates: Candidates, served: np.ndarray, rules: Rules) -> list[int
     return [int(label) for label in np.lexsort((labeled, served))]
 
 
-def _allowed(candidates: Candidates, rules: Rules, share: float) -> np.ndarray:
+def _allowed(
+    candidates: Candidates, strategy: Strategy, rules: Rules, share: float
+) -> np.ndarray:
     allowed = candidates.open
+    picked = np.zeros(len(candidates), bool)
+    picked[candidates.picked] = True
     if rules.per_case is not None:
-        picked = np.zeros(len(candidates), bool)
-        picked[candidates.picked] = True
         allowed &= candidates.per_case(picked) < rules.per_case
     if candidates.unit == "slice":
         wanted = rules.min_distance_mm
@@ -93,6 +95,9 @@ def _allowed(candidates: Candidates, rules: Rules, share: float) -> np.ndarray:
             wanted = share * np.maximum(_APART_MM, _APART_SLICES * candidates.spacing)
         # A hair less, so that 3 slices of 0.1 mm are 0.3 mm apart.
         allowed &= candidates.distance >= wanted * (1 - 1e-9)
+        if strategy.volumes_first and allowed.any():
+            had = candidates.per_case(picked | candidates.labeled)
+            allowed &= had == had[allowed].min()
     return allowed
 
 

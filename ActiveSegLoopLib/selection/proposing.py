@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+import math
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ActiveSegLoopLib.errors import SelectionError
+from ActiveSegLoopLib.errors import ActiveSegLoopError, SelectionError
 from ActiveSegLoopLib.images.geometry import PLANES
 from ActiveSegLoopLib.selection.candidates import Candidates
 from ActiveSegLoopLib.selection.evidence import CaseEvidence, annotation_evidence
+from ActiveSegLoopLib.selection.looking import Look
 from ActiveSegLoopLib.selection.picking import Rules, pick
 from ActiveSegLoopLib.selection.proposal import Proposal
-from ActiveSegLoopLib.selection.scores import count_foreground
 from ActiveSegLoopLib.selection.strategies import DEFAULTS, FIRST, Strategy, get_strategy
-from ActiveSegLoopLib.study.cases import Case
-from ActiveSegLoopLib.study.rounds import Round
 from ActiveSegLoopLib.study.study import Study
 
 if TYPE_CHECKING:
@@ -38,6 +36,7 @@ def propose(
     per_class: bool = False,
     passes: int = 10,
     round_index: int | None = None,
+    rounds: int = 10,
     report: Callable[..., None] = lambda kind, **data: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[Proposal]:
@@ -45,11 +44,13 @@ def propose(
 
     The best first; fewer than `count` when fewer are left. strategy: None is the default, with a
     model or for the first picks without one. predictor: used in place of the current round's model.
-    Slices annotated for any label aren't proposed (with per_class: for the label whose turn it
-    is), nor those that were skipped or flagged; min_distance_mm and per_case as in picking.Rules.
-    passes: of MC dropout, where the strategy needs them. round_index: which round of proposals this
-    is, from 0 (default: the number of finished rounds). Raises SelectionError when nothing is left
-    or the strategy needs a model and there is none.
+    What is annotated for any label isn't proposed (with per_class: for the label whose turn it is),
+    nor what was skipped or flagged, nor cases that the current round validates on while there are
+    others. min_distance_mm, per_case and per_class as in picking.Rules. passes: of MC dropout,
+    where the strategy needs them. round_index: which round of proposals this is, from 0 (default:
+    the number of finished rounds), of about `rounds`. A case that can't be looked at is left out
+    with a warning. Raises SelectionError when nothing is left, or the strategy needs a model and
+    there is none; Stopped when should_stop() became true.
     """
     _check(unit, count, plane, min_distance_mm, per_case)
     current = study.current_round()
@@ -60,40 +61,18 @@ def propose(
             f"The strategy '{chosen.name}' needs a model and the study has none yet: train one, or "
             f"use {FIRST[unit]}."
         )
-    cases = _pool(study, unit, plane if unit == "slice" else None)
-    closed = _validating(current, cases)
     if round_index is None:
         round_index = sum(item.state == "finished" for item in study.rounds())
-    candidates = Candidates(
-        list(cases.values()), study.schema.labels, unit, count, seed, round_index, closed=closed
-    )
-    open_cases = _open_cases(candidates, per_class)
-    if not open_cases and closed:
-        closed = set()  # better than nothing
-        candidates.available |= True
-        open_cases = _open_cases(candidates, per_class)
-    if not open_cases:
-        raise SelectionError(_nothing_left(study, unit, candidates))
-    if "labeled" not in chosen.needs:
-        cases = {name: cases[name] for name in open_cases}
-    if chosen.uses_model and has_model:
-        if predictor is None:
-            from ActiveSegLoopLib.model.prediction import Predictor
+    cases = _pool(study, unit, plane)
+    cases = _worth_looking(study, cases, chosen, per_class)
+    if predictor is None and current is not None and chosen.uses_model:
+        from ActiveSegLoopLib.model.prediction import Predictor
 
-            predictor = Predictor.load(current.folder, device)
-    seen = []
-    for number, (name, evidence) in enumerate(cases.items()):
-        if should_stop():
-            from ActiveSegLoopLib.model.trainer import Stopped
-
-            raise Stopped("Stopped; nothing was proposed.")
-        seen.append(_look(study, study.case(name), evidence, chosen, predictor, has_model))
-        if chosen.needs:
-            report("progress", stage="looking", step=number + 1, total=len(cases))
-    candidates = Candidates(
-        seen, study.schema.labels, unit, count, seed, round_index, closed=closed
-    )
-    rules = Rules(min_distance_mm, per_case, per_class)
+        predictor = Predictor.load(current.folder, device)
+    look = Look(chosen, predictor, passes, seed)
+    seen = _seen(study, cases, look, report, should_stop)
+    labels = study.schema.labels
+    candidates = Candidates(seen, labels, unit, count, seed, round_index, rounds)
     asked = current.number if current is not None and chosen.uses_model else None
     found = [
         Proposal(
@@ -105,12 +84,17 @@ def propose(
             reason=choice.reason,
             strategy=chosen.name,
             round=asked,
-            label=None if choice.focus is None else candidates.labels[choice.focus].id,
+            label=None if choice.focus is None else labels[choice.focus].id,
         )
-        for choice in pick(candidates, chosen, rules)
+        for choice in pick(candidates, chosen, Rules(min_distance_mm, per_case, per_class))
     ]
     if not found:
-        raise SelectionError(_nothing_left(study, unit, candidates, min_distance_mm))
+        if min_distance_mm is None:
+            raise SelectionError("No case with anything left to propose could be looked at.")
+        raise SelectionError(
+            f"No slice is left that is {min_distance_mm:g} mm from the labeled ones: allow a "
+            "smaller distance."
+        )
     return found
 
 
@@ -121,55 +105,98 @@ def _check(unit, count, plane, min_distance_mm, per_case) -> None:
         raise SelectionError(f"{count} proposals can't be made: ask for 1 or more.")
     if per_case is not None and per_case < 1:
         raise SelectionError(f"At most {per_case} per volume leaves nothing: use 1 or more.")
-    if min_distance_mm is not None and not (np.isfinite(min_distance_mm) and min_distance_mm >= 0):
+    if min_distance_mm is not None and not 0 <= min_distance_mm < math.inf:
         raise SelectionError(
             f"The minimum distance between slices must be 0 mm or more, not {min_distance_mm}."
         )
 
 
-def _pool(study: Study, unit: str, plane: str | None) -> dict[str, CaseEvidence]:
+def _pool(study: Study, unit: str, plane: str) -> dict[str, CaseEvidence]:
     """What the annotations tell of every case of the pool."""
     cases = study.cases("pool")
     if not cases:
         raise SelectionError(
             f"The study {study.folder} has no case in its pool: add images to label first."
         )
+    plane = plane if unit == "slice" else None
+    refused = _refused(study, plane)
     found = {}
     for case in cases:
         revision = study.latest(case)
-        annotations = revision.annotations if revision is not None else ()
         found[case.name] = annotation_evidence(
-            case.name, case.geometry, annotations, plane, study.schema
+            case.name, case.geometry, revision.annotations if revision else (), plane,
+            study.schema, refused.get(case.name, ()),
         )
     return found
 
 
-def _validating(current: Round | None, cases: dict[str, CaseEvidence]) -> set[str]:
-    """Cases of the pool that were held out to validate: their labels teach the model nothing."""
-    return {r.case for r in current.validation if r.case in cases} if current is not None else set()
+def _refused(study: Study, plane: str | None) -> Mapping[str, Collection[int]]:
+    """What a person skipped or flagged: items by case."""
+    return {}
 
 
-def _open_cases(candidates: Candidates, per_class: bool) -> list[str]:
-    annotated = candidates.annotated
-    left = candidates.available & ~(annotated.all(axis=1) if per_class else annotated.any(axis=1))
-    return [candidates.cases[number].name for number in np.unique(candidates.case[left])]
+def _worth_looking(
+    study: Study, cases: dict[str, CaseEvidence], strategy: Strategy, per_class: bool
+) -> dict[str, CaseEvidence]:
+    """The cases that have something to propose, and those that the strategy needs to see besides.
+
+    Labels of cases that the current round validates on would teach the next model nothing, as long
+    as they validate: those cases are left out.
+    """
+    current = study.current_round()
+    validating = {revision.case for revision in current.validation} if current else set()
+
+    def is_open(case: CaseEvidence) -> bool:
+        labeled = case.annotated.all(axis=1) if per_class else case.annotated.any(axis=1)
+        return bool((~labeled & ~case.refused).any())
+
+    training = {name: case for name, case in cases.items() if name not in validating}
+    for some in (training, cases):
+        if any(map(is_open, some.values())):
+            if "labeled" in strategy.needs:
+                return some
+            return {name: case for name, case in some.items() if is_open(case)}
+    raise SelectionError(_nothing_left(study, cases))
 
 
-def _look(
+def _nothing_left(study: Study, cases: dict[str, CaseEvidence]) -> str:
+    unit = "volume" if next(iter(cases.values())).plane is None else "slice"
+    text = f"Nothing is left to propose in the study {study.folder}: every {unit} of its pool "
+    if any(case.refused.any() for case in cases.values()):
+        text += "was labeled, skipped or flagged"
+    else:
+        text += "is labeled"
+    annotated = np.concatenate([case.annotated for case in cases.values()])
+    lacking = [
+        label.name for label, whole in zip(study.schema.labels, annotated.all(axis=0)) if not whole
+    ]
+    if lacking and not annotated.all():
+        return f"{text} for some label; propose per class to go on with {', '.join(lacking)}."
+    return f"{text}; add images to go on."
+
+
+def _seen(
     study: Study,
-    case: Case,
-    evidence: CaseEvidence,
-    strategy: Strategy,
-    predictor: Predictor | None,
-    has_model: bool,
-) -> CaseEvidence:
-    if strategy.uses_model and has_model:
-        labelmap = predictor.segment(study.volumes(case)).labelmap
-        evidence = replace(
-            evidence, foreground=count_foreground(labelmap, evidence.plane, study.schema)
-        )
-    return evidence
+    cases: dict[str, CaseEvidence],
+    look: Look,
+    report: Callable[..., None],
+    should_stop: Callable[[], bool],
+) -> list[CaseEvidence]:
+    """The cases with what the strategy needs to see; those that can't be seen are left out."""
+    seen = []
+    problem = None
+    for number, (name, case) in enumerate(cases.items(), start=1):
+        if should_stop():
+            from ActiveSegLoopLib.model.trainer import Stopped
 
-
-def _nothing_left(study, unit, candidates, min_distance_mm=None) -> str:
-    return f"Nothing is left to propose in the study {study.folder}."
+            raise Stopped("Stopped; nothing was proposed.")
+        try:
+            seen.append(look.at(study, study.case(name), case))
+        except ActiveSegLoopError as error:
+            problem = error
+            report("warning", text=f"Case '{name}' is left out: {error}")
+        if look.strategy.needs:
+            report("progress", stage="looking", step=number, total=len(cases))
+    if problem is not None and not seen:
+        raise problem
+    return seen

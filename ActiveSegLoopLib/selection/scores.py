@@ -1,12 +1,41 @@
-"""Numbers per slice or volume from what a model says of each voxel."""
+"""Scores of slices and volumes from what a model says of each voxel.
+
+An item is a slice of a plane, or the whole volume (plane None). All scores are 0 or more, and the
+higher, the less the model is to be trusted there.
+"""
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import numpy as np
+from scipy import ndimage
+
+from ActiveSegLoopLib.errors import SelectionError
 from ActiveSegLoopLib.images.geometry import Geometry
+from ActiveSegLoopLib.images.regions import Box, box_of
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.study.schema import LabelSchema
+
+if TYPE_CHECKING:
+    from ActiveSegLoopLib.selection.maps import Maps
+
+# How the voxels of an item become one number; see aggregate.
+AGGREGATIONS = ("foreground", "foreground_sum", "sum", "mean", "top")
+MEASURES = ("entropy", "variance", "mutual_information", "error")
+RIM_MM = 3.0  # around what is predicted, at least one voxel
+TOP_SHARE = 0.02  # of an item's voxels
+# A label with less than this many voxels in an item, predicted and expected, isn't there.
+_ABSENT = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Measure:
+    """A score of each item: overall (items,), and for each label of the schema (items, labels)."""
+
+    overall: np.ndarray
+    labels: np.ndarray
 
 
 def as_items(array: np.ndarray, geometry: Geometry, plane: str | None) -> np.ndarray:
@@ -18,8 +47,141 @@ def as_items(array: np.ndarray, geometry: Geometry, plane: str | None) -> np.nda
 
 
 def count_foreground(labelmap: Volume, plane: str | None, schema: LabelSchema) -> np.ndarray:
-    """Voxels of each label (the schema's order) in each slice, or the volume: int (items, labels).
-    """
+    """Voxels of each label (the schema's order) in each item: int (items, labels)."""
     items = as_items(labelmap.array, labelmap.geometry, plane)
     values = [label.value for label in schema.labels]
     return np.array([np.bincount(item, minlength=256)[values] for item in items])
+
+
+def measure(
+    maps: Maps, name: str, plane: str | None, schema: LabelSchema, aggregation: str = "foreground"
+) -> Measure:
+    """A score of each item of a case: overall, and for each label of the schema.
+
+    name: "entropy", "variance" (over MC dropout, Rahimi 2021) or "mutual_information" (BALD),
+    aggregated as `aggregate` says, for a label its probability times the map (ClaSP PE) over what
+    is predicted of any label; or "error": 1 - the Dice of the prediction that the model's own
+    probabilities let expect, for which there is no aggregation. Raises SelectionError for a map
+    that the model doesn't give, or that isn't a number everywhere.
+    """
+    if name not in MEASURES or aggregation not in AGGREGATIONS:
+        raise SelectionError(
+            f"'{name}:{aggregation}' isn't a score: use one of {', '.join(MEASURES)}, and one of "
+            f"{', '.join(AGGREGATIONS)}."
+        )
+    known = {label.value for label in maps.schema.labels}
+    values = [label.value for label in schema.labels]
+    geometry = maps.labelmap.geometry
+    box = _box(maps)
+    sizes = _sizes(geometry, plane)
+    labels = np.zeros((len(sizes), len(values)))
+    labelmap = maps.labelmap.array[box.slices]
+    if name == "error":
+        sums = np.zeros((len(sizes), len(values)))
+        for column, value in enumerate(values):
+            if value in known:
+                probability = _finite(maps.probability(value), name)[box.slices]
+                labels[:, column], sums[:, column] = _expected_error(
+                    probability, labelmap == value, geometry, plane, box
+                )
+        present = sums >= _ABSENT
+        labels[~present] = 0
+        return Measure(labels.sum(axis=1) / np.maximum(1, present.sum(axis=1)), labels)
+    dense = getattr(maps, name)
+    if dense is None:
+        raise SelectionError(
+            f"This model can't tell the {name.replace('_', ' ')}: it needs a model with dropout "
+            "and more than one pass; use the entropy instead."
+        )
+    dense = _finite(dense, name)[box.slices]
+    region = with_rim(labelmap > 0, geometry)
+    if not region.any():
+        region[:] = True  # the model sees nothing: look everywhere
+
+    def aggregated(part: np.ndarray) -> np.ndarray:
+        found = np.zeros(len(sizes))
+        rows = slice(None) if plane is None else box.slices[geometry.axis_of(plane)]
+        found[rows] = aggregate(
+            as_items(part, geometry, plane), as_items(region, geometry, plane), aggregation,
+            sizes[0],
+        )
+        return found
+
+    for column, value in enumerate(values):
+        if value in known:
+            probability = _finite(maps.probability(value), name)[box.slices]
+            labels[:, column] = aggregated(probability * dense)
+    return Measure(aggregated(dense), labels)
+
+
+def aggregate(
+    items: np.ndarray, region: np.ndarray, how: str, size: int | None = None
+) -> np.ndarray:
+    """One number per item (row) of voxels (items, voxels).
+
+    how: "sum" over all voxels, as the papers have it, which favors large images; "mean" over all;
+    "foreground": mean over the region, what is predicted and its rim; "foreground_sum": sum over
+    it; "top": mean of the highest 2 %. region: bool like items. size: voxels of a whole item where
+    only a part of it is given (the rest being 0).
+    """
+    size = items.shape[1] if size is None else size
+    if how in ("sum", "mean"):
+        total = items.sum(axis=1, dtype=np.float64)
+        return total if how == "sum" else total / size
+    if how == "top":
+        wanted = max(1, round(TOP_SHARE * size))
+        count = min(wanted, items.shape[1])
+        highest = np.partition(items, items.shape[1] - count, axis=1)[:, -count:]
+        return highest.sum(axis=1, dtype=np.float64) / wanted
+    total = np.sum(items, axis=1, dtype=np.float64, where=region)
+    return total if how == "foreground_sum" else total / np.maximum(1, region.sum(axis=1))
+
+
+def with_rim(mask: np.ndarray, geometry: Geometry, width_mm: float = RIM_MM) -> np.ndarray:
+    """A mask (z, y, x) and the voxels within a box of width_mm around it, at least one voxel."""
+    wide = mask
+    for axis, spacing in enumerate(geometry.spacing):
+        reach = max(1, int(width_mm / spacing))
+        wide = ndimage.maximum_filter1d(wide, 2 * reach + 1, axis=axis, mode="constant")
+    return wide
+
+
+def _expected_error(
+    probability: np.ndarray, predicted: np.ndarray, geometry: Geometry, plane: str | None, box: Box
+) -> tuple[np.ndarray, np.ndarray]:
+    """1 - expected Dice per item, and how many voxels it is about (predicted and expected)."""
+    count = len(_sizes(geometry, plane))
+    rows = slice(None) if plane is None else box.slices[geometry.axis_of(plane)]
+    p, s = (as_items(array, geometry, plane) for array in (probability, predicted))
+    both, total = np.zeros(count), np.zeros(count)
+    both[rows] = np.sum(p, axis=1, dtype=np.float64, where=s)
+    total[rows] = p.sum(axis=1, dtype=np.float64) + s.sum(axis=1)
+    return 1 - np.divide(2 * both, total, out=np.ones(count), where=total > 0), total
+
+
+def _box(maps: Maps) -> Box:
+    """Where there is anything; all maps are 0 outside."""
+    found = box_of((maps.entropy != 0) | (maps.labelmap.array > 0))
+    if found is None:
+        return Box((0, 0, 0), maps.labelmap.array.shape)
+    # With what the rim may need.
+    reach = [max(1, int(RIM_MM / spacing)) for spacing in maps.labelmap.geometry.spacing]
+    return found.dilated(reach).clipped(maps.labelmap.array.shape)
+
+
+def _sizes(geometry: Geometry, plane: str | None) -> np.ndarray:
+    """Voxels of each item."""
+    voxels = int(np.prod(geometry.shape))
+    if plane is None:
+        return np.array([voxels])
+    count = geometry.shape[geometry.axis_of(plane)]
+    return np.full(count, voxels // count)
+
+
+def _finite(array: np.ndarray, name: str) -> np.ndarray:
+    if not np.isfinite(array).all():
+        raise SelectionError(
+            f"The map of the {name.replace('_', ' ')} isn't a number (NaN) everywhere: check the "
+            "image's values, or train the model again."
+        )
+    return array

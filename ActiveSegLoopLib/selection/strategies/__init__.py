@@ -6,13 +6,21 @@ a module (or anything in it); importing it must run the decorator `registry.stra
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
 
 from ActiveSegLoopLib.errors import SelectionError
 from ActiveSegLoopLib.selection.proposal import UNITS
-from ActiveSegLoopLib.selection.registry import STRATEGIES, Ranking, Strategy, strategy
+from ActiveSegLoopLib.selection.registry import (
+    STRATEGIES,
+    Ranking,
+    Strategy,
+    measures_of,
+    strategy,
+)
+from ActiveSegLoopLib.selection.scores import AGGREGATIONS
 
 __all__ = [
     "DEFAULTS", "FIRST", "STRATEGIES", "Ranking", "Strategy", "get_strategy", "load_entry_points",
@@ -41,13 +49,26 @@ def load_entry_points() -> None:
 
 
 def get_strategy(name: str, unit: str) -> Strategy:
-    """The strategy of this name; raises SelectionError when there is none for this unit."""
+    """The strategy of this name; "entropy.sum" is entropy with another aggregation.
+
+    Raises SelectionError when there is none for this unit, or no such aggregation.
+    """
     if unit not in UNITS:
         raise SelectionError(f"'{unit}' can't be proposed: use one of {', '.join(UNITS)}.")
+    name, _, aggregation = name.partition(".")
     if name not in STRATEGIES:
         load_entry_points()
     fitting = sorted(known.name for known in STRATEGIES.values() if unit in known.units)
     if name not in fitting:
         what = f"isn't one for {unit}s" if name in STRATEGIES else "isn't a strategy"
         raise SelectionError(f"'{name}' {what}: use one of {', '.join(fitting)}.")
-    return STRATEGIES[name]
+    found = STRATEGIES[name]
+    if not aggregation:
+        return found
+    open_measures = [need for need, _, fixed in measures_of(found.needs) if not fixed]
+    if not open_measures or aggregation not in AGGREGATIONS:
+        raise SelectionError(
+            f"'{name}.{aggregation}' isn't a strategy: after the dot stands how a score is "
+            f"aggregated, {', '.join(AGGREGATIONS)}, where the strategy goes by one."
+        )
+    return replace(found, name=f"{name}.{aggregation}", aggregation=aggregation)

@@ -1,0 +1,62 @@
+"""Attention-guided selection (Zhang 2020), and entropy where the attention is no guide."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ActiveSegLoopLib.selection.candidates import Candidates
+from ActiveSegLoopLib.selection.registry import Ranking, strategy
+from ActiveSegLoopLib.selection.strategies.uncertainty import entropy
+
+# The attention is a guide when P-DSC ranks the labeled slices about as their true Dice does.
+LEAST_CORRELATION, FEWEST_SLICES = 0.3, 8
+
+
+@strategy(
+    "attention", units=("slice",), needs=("attention", "entropy", "labeled"), measure="attention"
+)
+def attention(candidates: Candidates) -> Ranking:
+    """The lowest P-DSC: where the attention maps agree least with the segmentation.
+
+    Falls back to entropy, and says so, when P-DSC doesn't go with the true Dice on the labeled
+    slices (rank correlation under 0.3) or the model has no attention maps. With fewer than 8
+    labeled slices it can't be told, and P-DSC is taken.
+    """
+    why = _no_guide(candidates)
+    if why is not None:
+        ranking = entropy(candidates)
+        return Ranking(ranking.scores, lambda i: f"{ranking.reason_of(i)} (entropy, as {why})")
+    scores = candidates.stacked("agreement")
+    return Ranking(
+        -scores, lambda i: f"attention and segmentation agree little (P-DSC {scores[i]:.2f})"
+    )
+
+
+def _no_guide(candidates: Candidates) -> str | None:
+    """Why the attention can't be gone by, None if it can."""
+    if any(case.agreement is None for case in candidates.cases):
+        return "this model has no attention maps"
+    correlation = attention_correlation(candidates)
+    if correlation is None or correlation >= LEAST_CORRELATION:
+        return None
+    return (
+        f"the attention's rank correlation with the true Dice is {correlation:.2f} on the labeled "
+        "slices"
+    )
+
+
+def attention_correlation(candidates: Candidates) -> float | None:
+    """Spearman's correlation of P-DSC with the true Dice on the labeled slices.
+
+    None with fewer than 8 of them; 0 where either is the same in all.
+    """
+    dice, agreement = candidates.stacked("dice"), candidates.stacked("agreement")
+    known = np.isfinite(dice)
+    if known.sum() < FEWEST_SLICES:
+        return None
+    from scipy.stats import rankdata
+
+    ranks = [rankdata(values[known]) for values in (dice, agreement)]
+    if any(np.ptp(rank) == 0 for rank in ranks):
+        return 0.0
+    return float(np.corrcoef(ranks)[0, 1])

@@ -1,0 +1,86 @@
+"""What the model is unsure of, spread evenly over volumes, places and labels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ActiveSegLoopLib.selection.candidates import Candidates
+from ActiveSegLoopLib.selection.registry import Ranking, strategy
+from ActiveSegLoopLib.selection.wording import relative_per_label, worst_label
+
+# Labeled slices teach about others within about this share of the structures' extent.
+REACH = 0.08
+_UNCERTAIN = "entropy.foreground_sum"
+
+
+@strategy(
+    "balanced", units=("slice",), needs=(_UNCERTAIN, "error", "labeled"), sequential=True,
+    volumes_first=True, measure="error",
+)
+def balanced(candidates: Candidates) -> Ranking:
+    """Uncertain voxels, label by label, shared out over the places along the body like votes.
+
+    A slice's vote is the sum of p_c H on what is predicted and its rim, each label c in terms of
+    its mean, so that small and rare structures count like large ones; averaged over the labels. It
+    is divided by 1 + the labeled and picked slices of all volumes at about the same place between
+    the ends of the predicted structures (Gaussian, 8 % of their extent): the picks follow the
+    uncertainty in proportion (as seats follow votes by D'Hondt's method) instead of piling up where
+    it is highest. Volumes with the fewest labeled slices come first.
+    """
+    votes = _votes(candidates)
+    scores = votes / (1 + _crowd(candidates))
+    worst = worst_label(candidates, _UNCERTAIN)
+    error = candidates.measure("error")
+
+    def reason(i: int) -> str:
+        expected = f" (Dice of {1 - error[i]:.2f} expected)" if error[i] else ""
+        return f"much uncertain{worst(i)}{expected} at a place with few labels"
+
+    return Ranking(scores, reason)
+
+
+@strategy(
+    "stratified_foreground", units=("slice",), needs=("foreground", "labeled"), sequential=True,
+    volumes_first=True,
+)
+def stratified_foreground(candidates: Candidates) -> Ranking:
+    """As balanced, with one vote for every slice in which the model sees a structure."""
+    seen = candidates.foreground.any(axis=1) if candidates.focus is None else (
+        candidates.foreground[:, candidates.focus] > 0
+    )
+    # The random part decides between volumes, where all places are alike.
+    scores = (seen + 1e-3) / (1 + _crowd(candidates)) * (1 + 0.1 * candidates.uniform("random"))
+    return Ranking(scores, "drawn where the model sees a structure, at a place with few labels")
+
+
+def _votes(candidates: Candidates) -> np.ndarray:
+    if candidates.focus is None:
+        relative = relative_per_label(candidates, _UNCERTAIN)
+        known = relative.any(axis=0)
+        return relative[:, known].mean(axis=1) if known.any() else np.zeros(len(candidates))
+    return candidates.measure(_UNCERTAIN)
+
+
+def _crowd(candidates: Candidates) -> np.ndarray:
+    """How many labeled and picked slices of any volume lie at about the same place (n,)."""
+    place = _places(candidates)
+    have = candidates.labeled.copy()
+    have[candidates.picked] = True
+    away = (place[:, None] - place[have][None]) / REACH
+    return np.exp(-0.5 * away**2).sum(axis=1)
+
+
+def _places(candidates: Candidates) -> np.ndarray:
+    """Where each slice lies between the ends of what the model sees in its volume, 0 to 1.
+
+    Beyond them less than 0 or more than 1; in a volume without anything, between its own ends.
+    """
+    position = candidates.position
+    seen = candidates.foreground.any(axis=1)
+    places = np.empty(len(candidates))
+    for number in range(len(candidates.cases)):
+        mine = candidates.case == number
+        inside = position[mine & seen]
+        low, high = (inside.min(), inside.max()) if len(inside) > 1 else (0.0, 1.0)
+        places[mine] = (position[mine] - low) / (high - low)
+    return places

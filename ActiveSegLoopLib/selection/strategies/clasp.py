@@ -1,0 +1,45 @@
+"""ClaSP PE (Lüth et al., TMLR 2026): class-stratified predictive entropy with decaying noise."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ActiveSegLoopLib.selection.candidates import Candidates
+from ActiveSegLoopLib.selection.registry import Ranking, strategy
+
+# The noise is Gumbel(0, 1 / beta); beta grows exponentially over the rounds.
+FIRST_BETA, LAST_BETA = 1.0, 100.0
+# This share of a batch goes to the labels, evenly; the rest to the entropy over all classes.
+FOR_LABELS = 2 / 3
+
+
+@strategy("clasp", needs=("entropy.mean",), sequential=True, measure="entropy.mean")
+def clasp(candidates: Candidates) -> Ranking:
+    """The highest log(mean of p_c H) + Gumbel noise, p_c H for the label c whose turn it is.
+
+    Two thirds of the batch are split evenly over the labels, the rest goes by the mean of H. The
+    window that is averaged over is the slice or volume, in place of the paper's patch.
+    """
+    label = candidates.focus
+    if label is None:
+        for_labels = int(FOR_LABELS * candidates.count)
+        done = len(candidates.picked)
+        label = done % len(candidates.labels) if done < for_labels else None
+    if label is None:
+        scores, name = candidates.measure("entropy.mean"), "all classes"
+    else:
+        scores = candidates.measure_per_label("entropy.mean")[:, label]
+        name = f"'{candidates.labels[label].name}'"
+    with np.errstate(divide="ignore"):
+        scores = np.log(scores)
+    # What has no entropy at all comes last, but may come.
+    scores = np.maximum(scores, np.log(np.finfo(np.float64).tiny))
+    beta = noise_beta(candidates.round_index, candidates.rounds)
+    noise = -np.log(-np.log(candidates.uniform(f"gumbel {label}") * (1 - 1e-12))) / beta
+    return Ranking(scores + noise, f"drawn by its uncertainty on {name}")
+
+
+def noise_beta(round_index: int, rounds: int) -> float:
+    """Beta of a round counted from 0, of `rounds`; the last one's from then on."""
+    share = min(1.0, round_index / max(1, rounds - 1))
+    return FIRST_BETA * (LAST_BETA / FIRST_BETA) ** share

@@ -1,0 +1,39 @@
+"""The default candidate for volumes: badly segmented ones of each kind."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ActiveSegLoopLib.selection.candidates import Candidates
+from ActiveSegLoopLib.selection.clustering import (
+    k_means,
+    one_per_group,
+    ranks,
+    standardized,
+    typicality,
+)
+from ActiveSegLoopLib.selection.registry import Ranking, strategy
+
+
+@strategy(
+    "representative", units=("volume",), needs=("features", "error", "labeled"), measure="error"
+)
+def representative(candidates: Candidates) -> Ranking:
+    """From each group of volumes that are alike to the network, one that is typical and uncertain.
+
+    As many groups as are labeled and asked for; those without a labeled volume first, the largest
+    at the top. Within a group by the rank of the expected error (1 - the Dice that the model's
+    probabilities let expect, in which size doesn't count) plus the rank of the typicality: an
+    outlier, which is uncertain too, teaches little about the others.
+    """
+    features = standardized(candidates.stacked("features"))
+    have = candidates.labeled
+    group = k_means(features, int(have.sum()) + candidates.count, candidates.seed)
+    error = candidates.measure("error")
+    worth = ranks(error) + ranks(typicality(features, group))
+    sizes = np.bincount(group)
+
+    def reason(i: int) -> str:
+        return f"stands for {sizes[group[i]]} like volumes, Dice of {1 - error[i]:.2f} expected"
+
+    return Ranking(one_per_group(group, worth, have), reason)

@@ -1,0 +1,47 @@
+"""The most uncertain first: by entropy, MC dropout's variance, mutual information or Dice."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ActiveSegLoopLib.selection.candidates import Candidates
+from ActiveSegLoopLib.selection.registry import Ranking, strategy
+from ActiveSegLoopLib.selection.wording import worst_label
+
+
+@strategy("entropy", needs=("entropy",), measure="entropy")
+def entropy(candidates: Candidates) -> Ranking:
+    """The highest predictive entropy; "entropy.sum" is the uncertainty baseline of Zhang 2020."""
+    return _highest(candidates, "entropy", "most uncertain")
+
+
+@strategy("variance", needs=("variance",), measure="variance")
+def variance(candidates: Candidates) -> Ranking:
+    """The highest variance over MC dropout (Rahimi 2021, whose score is "variance.sum")."""
+    return _highest(candidates, "variance", "dropout changes it most")
+
+
+@strategy("mutual_information", needs=("mutual_information",), measure="mutual_information")
+def mutual_information(candidates: Candidates) -> Ranking:
+    """The highest mutual information (BALD): where the passes of MC dropout disagree."""
+    return _highest(candidates, "mutual_information", "the model contradicts itself most")
+
+
+@strategy("expected_error", needs=("error",), measure="error")
+def expected_error(candidates: Candidates) -> Ranking:
+    """The lowest Dice that the model's own probabilities let expect, mean over the labels there."""
+    scores = candidates.measure("error")
+    worst = worst_label(candidates, "error")
+
+    def reason(i: int) -> str:
+        return f"the model expects a Dice of {1 - scores[i]:.2f}, worst{worst(i)}"
+
+    return Ranking(scores, reason)
+
+
+def _highest(candidates: Candidates, need: str, words: str) -> Ranking:
+    scores = candidates.measure(need)
+    worst = worst_label(candidates, need)
+    if not np.any(scores[candidates.open]):
+        return Ranking(scores, "the model is sure of all that is left")
+    return Ranking(scores, lambda i: words + worst(i))
