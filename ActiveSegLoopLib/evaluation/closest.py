@@ -15,40 +15,85 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ActiveSegLoopLib.evaluation.surfaces import Surface
+from ActiveSegLoopLib.evaluation.triangle_distance import (
+    squared_distance,
+    squared_reach,
+    triangle_table,
+    way_to,
+)
 
 _FIRST_CORNERS = 4  # nearest corners in the first try
 _MORE = 4  # times as many in each further one
 _CHUNK = 4096  # pairs of point and triangle at once: their numbers stay in the cache
+_FEW = 20  # triangles for each point, from which on only those near the points are prepared
 _CLASS_RATIO = 4.0  # of the reaches within one search tree
 
 
-class ClosestPoints:
-    """Finds the points of a surface that are closest to given points; not for empty surfaces."""
+def closest_distances(points: np.ndarray, surface: Surface, signed: bool = True) -> np.ndarray:
+    """Distances (n,) in mm of points (n, 3) LPS from a surface that isn't empty; negative inside.
+
+    The sign is that of the angle-weighted pseudonormal (Baerentzen and Aanaes 2005, Signed distance
+    computation using the angle weighted pseudonormal); the surface must be closed for it.
+    """
+    if len(points) * _FEW < len(surface.triangles):
+        surface = _neighborhood(points, surface)
+    return _ClosestPoints(surface).find(points, signed)
+
+
+def _neighborhood(points: np.ndarray, surface: Surface) -> Surface:
+    """The triangles that can be closest to some of a few points, with those around them."""
+    corner = np.ascontiguousarray(surface.triangles.T)
+    used = np.zeros(len(surface.points), bool)
+    used[surface.triangles.ravel()] = True
+    tree = cKDTree(surface.points[used], balanced_tree=False, compact_nodes=False)
+    distance, _ = tree.query(points)
+    # No triangle's reach exceeds that of an equilateral one with its longest edge.
+    reach = np.sqrt(distance**2 + _longest_edge2(surface, corner) / 3) * (1 + 1e-9)
+    numbers = np.flatnonzero(used)
+    near = np.zeros(len(surface.points), bool)
+    for found in tree.query_ball_point(points, reach, return_sorted=False):
+        near[numbers[found]] = True
+    triangles = surface.triangles[near[corner[0]] | near[corner[1]] | near[corner[2]]]
+    numbers = np.unique(triangles)
+    return Surface(surface.points[numbers], np.searchsorted(numbers, triangles))
+
+
+def _longest_edge2(surface: Surface, corner: np.ndarray) -> float:
+    """The squared length of the longest edge, or what it can't exceed."""
+    if surface.lattice is not None:
+        return float(np.sum(np.square(surface.lattice.geometry.spacing)))  # within one cube
+    columns = np.ascontiguousarray(surface.points.T)
+    longest = 0.0
+    for i in range(3):
+        along = columns.take(corner[i], axis=1) - columns.take(corner[i - 1], axis=1)
+        longest = max(longest, float(np.einsum("in,in->n", along, along).max()))
+    return longest
+
+
+class _ClosestPoints:
+    """Finds the points of a surface that are closest to given points."""
 
     def __init__(self, surface: Surface) -> None:
         self.surface = surface
-        self._table = _triangle_table(surface)
-        reach2 = _squared_reach(self._table)
+        corners = (surface.points[surface.triangles[:, i]].T for i in range(3))
+        self._table = triangle_table(*corners)
+        reach2 = squared_reach(self._table)
         size = np.floor(np.log(np.maximum(reach2, 1e-300)) / (2 * np.log(_CLASS_RATIO)))
         # Triangles of a size share a tree: one large one mustn't widen the search among the small.
-        kinds = np.unique(size)
+        kinds = [size[0]] if (size == size[0]).all() else np.unique(size)[::-1]
         self._trees = [
             _Tree(surface, np.flatnonzero(size == kind), float(reach2[size == kind].max()))
-            for kind in kinds[::-1]
+            for kind in kinds
         ]
 
     def find(self, points: np.ndarray, signed: bool = True) -> np.ndarray:
-        """Distances (n,) in mm of points (n, 3) LPS; negative inside where signed.
-
-        The sign is that of the angle-weighted pseudonormal (Baerentzen and Aanaes 2005, Signed
-        distance computation using the angle weighted pseudonormal); the surface must be closed.
-        """
+        """As closest_distances."""
         columns = np.ascontiguousarray(points.T)
         squared = np.full(len(points), np.inf)
         triangle = np.zeros(len(points), np.int64)
         for tree in self._trees:
             tree.improve(self._table, points, columns, squared, triangle)
-        way, weights = _way_to(self._table, columns, triangle)
+        way, weights = way_to(self._table, columns, triangle)
         distance = np.sqrt(np.einsum("in,in->n", way, way))
         if signed:
             outside = np.einsum("in,ni->n", way, self._pseudonormals(triangle, weights)) >= 0
@@ -138,7 +183,7 @@ class _Tree:
         renumbered = np.cumsum(used) - 1
         self._fans = _Fans(renumbered[triangles], int(renumbered[-1]) + 1)
         self._size = int(renumbered[-1]) + 1
-        self._tree = cKDTree(surface.points[used], balanced_tree=False, compact_nodes=False)
+        self._tree = cKDTree(surface.points[used], leafsize=20, balanced_tree=False)
 
     def improve(
         self,
@@ -187,7 +232,7 @@ class _Tree:
         distance = np.empty(len(found))
         for start in range(0, len(found), _CHUNK):
             part = slice(start, start + _CHUNK)
-            distance[part] = _squared_distance(
+            distance[part] = squared_distance(
                 np.take(table, found[part], axis=1), np.take(columns, point[part], axis=1)
             )
         first = np.flatnonzero(np.diff(point, prepend=-1))
@@ -197,83 +242,3 @@ class _Tree:
         runs = np.diff(first, append=len(point))
         hit = (distance == np.repeat(best, runs)) & np.repeat(better, runs)
         triangle[point[hit]] = found[hit]
-
-
-def _triangle_table(surface: Surface) -> np.ndarray:
-    """(16, m): corner a; ab; ac; ab.ab, ab.ac, ac.ac; 1/(4 area^2), 1/ab.ab, 1/ac.ac, 1/bc.bc."""
-    a, b, c = (surface.points[surface.triangles[:, i]].T for i in range(3))
-    ab, ac, bc = b - a, c - a, c - b
-    products = [np.einsum("im,im->m", x, y) for x, y in ((ab, ab), (ab, ac), (ac, ac), (bc, bc))]
-    area2 = products[0] * products[2] - products[1] ** 2
-    flat = area2 <= 1e-24 * np.maximum(products[0], products[2]) ** 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # A triangle without area is its edges, and an edge without length its ends.
-        inverse = [np.where(flat, np.nan, 1 / area2)]
-        inverse += [np.where(p > 0, 1 / p, 0.0) for p in (products[0], products[2], products[3])]
-    return np.ascontiguousarray(np.vstack([a, ab, ac, *products[:3], *inverse]))
-
-
-def _squared_reach(table: np.ndarray) -> np.ndarray:
-    """(m,): how far a point in each triangle can be from its nearest corner, squared.
-
-    The radius of the circumcircle; half the longest edge in a triangle with an obtuse angle.
-    """
-    aa, ab, cc = table[9:12]
-    bb = aa + cc - 2 * ab  # squared lengths of ab, ac (cc) and bc (bb)
-    longest = np.maximum(np.maximum(aa, bb), cc)
-    obtuse = 2 * longest >= aa + bb + cc
-    circle = aa * bb * cc * table[12] / 4
-    return np.where(obtuse | ~np.isfinite(circle), longest / 4, circle)
-
-
-def _squared_distance(table: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """Squared distance of points (3, k) from triangles (16, k), accurate to some 1e-15 of it."""
-    ab, ac = table[3:6], table[6:9]
-    aa, bb, cc, inverse, over_ab, over_ac, over_bc = table[9:]
-    x, y, z = point - table[:3]
-    p = ab[0] * x + ab[1] * y + ab[2] * z
-    q = ac[0] * x + ac[1] * y + ac[2] * z
-    s = (cc * p - bb * q) * inverse
-    t = (aa * q - bb * p) * inverse
-    inside = (s >= 0) & (t >= 0) & (s + t <= 1)
-    u = np.minimum(np.maximum(p * over_ab, 0), 1)
-    gain = u * (u * aa - 2 * p)
-    u = np.minimum(np.maximum(q * over_ac, 0), 1)
-    np.minimum(gain, u * (u * cc - 2 * q), out=gain)
-    from_b = aa - 2 * p
-    along = q - p + aa - bb
-    u = np.minimum(np.maximum(along * over_bc, 0), 1)
-    np.minimum(gain, from_b + u * (u * (aa + cc - 2 * bb) - 2 * along), out=gain)
-    np.copyto(gain, -(s * p + t * q), where=inside)
-    return np.maximum(x * x + y * y + z * z + gain, 0)
-
-
-def _way_to(
-    table: np.ndarray, columns: np.ndarray, triangle: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The vectors (3, n) from the closest points on triangles, and those points' weights (3, n).
-
-    The weights are barycentric (of a, b, c), exactly 0 away from a corner or edge.
-    """
-    rows = table[:, triangle]
-    ab, ac = rows[3:6], rows[6:9]
-    aa, bb, cc, inverse, over_ab, over_ac, over_bc = rows[9:]
-    offset = columns - rows[:3]
-    p, q = np.einsum("in,in->n", ab, offset), np.einsum("in,in->n", ac, offset)
-    s, t = (cc * p - bb * q) * inverse, (aa * q - bb * p) * inverse
-    inside = (s >= 0) & (t >= 0) & (s + t <= 1)
-    on_ab = np.clip(p * over_ab, 0, 1)
-    on_ac = np.clip(q * over_ac, 0, 1)
-    along = q - p + aa - bb
-    on_bc = np.clip(along * over_bc, 0, 1)
-    gains = np.stack([
-        on_ab * (on_ab * aa - 2 * p),
-        on_ac * (on_ac * cc - 2 * q),
-        aa - 2 * p + on_bc * (on_bc * (aa + cc - 2 * bb) - 2 * along),
-    ])
-    edge = np.where(inside, 3, gains.argmin(axis=0))
-    zero = np.zeros_like(p)
-    s = np.choose(edge, [on_ab, zero, 1 - on_bc, s])
-    t = np.choose(edge, [zero, on_ac, on_bc, t])
-    rest = np.choose(edge, [1 - on_ab, 1 - on_ac, zero, np.maximum(1 - s - t, 0)])
-    return offset - s * ab - t * ac, np.stack([rest, s, t])

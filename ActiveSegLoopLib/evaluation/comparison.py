@@ -28,6 +28,7 @@ from ActiveSegLoopLib.evaluation.verdict import (
 )
 from ActiveSegLoopLib.images.volume import Volume, require_same_geometry
 
+
 @dataclass(frozen=True)
 class StructureComparison:
     """One structure in a first segmentation (the reference) and a second one."""
@@ -130,9 +131,9 @@ def compare_segmentations(
     require_same_geometry(first, second, "the first segmentation", "The second segmentation")
     if not labels:
         raise EvaluationError("There is no structure to compare: name at least one label.")
-    return [
-        _compare(first, second, value, name, options) for value, name in labels.items()
-    ]
+    # Files round their grids; the same numbers let surfaces be compared voxel by voxel.
+    second = Volume(second.array, first.geometry)
+    return [_compare(first, second, value, name, options) for value, name in labels.items()]
 
 
 def compare_pairs(

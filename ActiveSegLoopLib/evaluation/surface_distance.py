@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
 from ActiveSegLoopLib.errors import EvaluationError
-from ActiveSegLoopLib.evaluation.closest import ClosestPoints
+from ActiveSegLoopLib.evaluation.closest import closest_distances
+from ActiveSegLoopLib.evaluation.lattice_distance import lattice_distances
 from ActiveSegLoopLib.evaluation.surfaces import Surface
 
 Weighting = Literal["points", "area"]
@@ -65,22 +67,36 @@ class SurfaceDistance:
 
 @dataclass(frozen=True, eq=False)
 class MeasuredPoints:
-    """Signed or plain distances in mm of points of both surfaces, and the mm2 each stands for."""
+    """Signed or plain distances in mm of points of both surfaces.
 
+    Where samples is given, so many points drawn evenly over each; else the surfaces' own points.
+    """
+
+    a: Surface
+    b: Surface
     a_to_b: np.ndarray
     b_to_a: np.ndarray
-    a_areas: np.ndarray
-    b_areas: np.ndarray
+    samples: int | None
     signed: bool
+
+    @cached_property
+    def areas(self) -> tuple[np.ndarray, np.ndarray]:
+        """The area in mm2 that each point stands for, of both surfaces."""
+        if self.samples is None:
+            return self.a.point_areas, self.b.point_areas
+        return tuple(
+            np.full(self.samples, one.areas.sum() / self.samples) for one in (self.a, self.b)
+        )
 
     def within(self, limit_mm: float) -> float:
         """Share (0 to 1) of both surfaces' area not farther than this from the other.
 
         The surface Dice at a tolerance of Nikolov et al. 2021 (J Med Internet Res 23:e26151).
         """
-        near = self.a_areas[np.abs(self.a_to_b) <= limit_mm].sum()
-        near += self.b_areas[np.abs(self.b_to_a) <= limit_mm].sum()
-        return float(near / (self.a_areas.sum() + self.b_areas.sum()))
+        mine, its = self.areas
+        near = mine[np.abs(self.a_to_b) <= limit_mm].sum()
+        near += its[np.abs(self.b_to_a) <= limit_mm].sum()
+        return float(near / (mine.sum() + its.sum()))
 
 
 def surface_distance(
@@ -118,7 +134,13 @@ def point_distances(a: Surface, b: Surface, signed: bool = True) -> np.ndarray:
         return np.full(len(a.points), np.nan)
     if signed:
         b.require_closed()
-    return ClosestPoints(b).find(a.points, signed)
+    if a.lattice is None or b.lattice is None or not a.lattice.fits(b.lattice):
+        return closest_distances(a.points, b, signed)
+    distance, inside = lattice_distances(a.lattice, b.lattice)
+    far = np.flatnonzero(np.isnan(distance))
+    if far.size:
+        distance[far] = closest_distances(a.points[far], b, signed=False)
+    return np.where(inside, -distance, distance) if signed else distance
 
 
 def why_undefined(a: Surface, b: Surface) -> str:
@@ -139,17 +161,14 @@ def measure(
         a.require_closed("The first surface")
         b.require_closed("The second surface")
     if samples is None:
-        return MeasuredPoints(
-            point_distances(a, b, signed), point_distances(b, a, signed),
-            a.point_areas, b.point_areas, signed,
-        )
-    random = np.random.default_rng(seed)
-    found = [
-        ClosestPoints(other).find(sample_points(one, samples, random), signed)
-        for one, other in ((a, b), (b, a))
-    ]
-    areas = [np.full(samples, one.areas.sum() / samples) for one in (a, b)]
-    return MeasuredPoints(*found, *areas, signed)
+        found = [point_distances(a, b, signed), point_distances(b, a, signed)]
+    else:
+        random = np.random.default_rng(seed)
+        found = [
+            closest_distances(sample_points(one, samples, random), other, signed)
+            for one, other in ((a, b), (b, a))
+        ]
+    return MeasuredPoints(a, b, *found, samples, signed)
 
 
 def sample_points(surface: Surface, count: int, random: np.random.Generator) -> np.ndarray:
@@ -167,10 +186,8 @@ def sample_points(surface: Surface, count: int, random: np.random.Generator) -> 
 
 def summarize_distances(measured: MeasuredPoints, weighting: Weighting) -> SurfaceDistance:
     """The statistics of measured distances."""
-    by_area = weighting == "area"
-    one = measured.a_areas if by_area else None
-    other = measured.b_areas if by_area else None
-    both = np.concatenate([measured.a_areas, measured.b_areas]) if by_area else None
+    one, other = measured.areas if weighting == "area" else (None, None)
+    both = None if one is None else np.concatenate([one, other])
     together = np.concatenate([measured.a_to_b, -measured.b_to_a])
     return SurfaceDistance(
         _stats(measured.a_to_b, one, measured.signed),

@@ -27,12 +27,14 @@ class Lattice:
     """The voxels that an unsmoothed surface was made of.
 
     mask: bool (z, y, x), the structure with one voxel of background around it; offset: the label
-    map's index (z, y, x) of its first voxel, -1 where it lies outside.
+    map's index (z, y, x) of its first voxel, -1 where it lies outside; doubled: (3, n) the points'
+    indices (z, y, x) in the mask times two, of which one is odd.
     """
 
     mask: np.ndarray
     offset: tuple[int, int, int]
     geometry: Geometry  # of the label map
+    doubled: np.ndarray
 
     def fits(self, other: Lattice) -> bool:
         """Whether the voxels of both coincide exactly."""
@@ -181,16 +183,19 @@ def extract_surface(labelmap: Volume, value: int, smoothing: float = 0.0) -> Sur
         return Surface(np.zeros((0, 3)), np.zeros((0, 3), np.int64))
     padded = np.pad(mask[box.slices], 1)
     offset = tuple(low - 1 for low in box.lower)
-    raw = _flying_edges(padded)
-    surface = _placed(raw, offset, labelmap.geometry, Lattice(padded, offset, labelmap.geometry))
-    if smoothing == 0:
-        return surface
-    return _smoothed(surface, raw, smoothing)
+    index, triangles = flying_edges(padded)
+    doubled = (2 * index.T).astype(np.int32, order="C")
+    lattice = Lattice(padded, offset, labelmap.geometry, doubled)
+    surface = _placed(index, triangles, lattice)
+    return surface if smoothing == 0 else _smoothed(surface, index, triangles, smoothing)
 
 
-def _flying_edges(mask: np.ndarray):
-    """The surface as vtkPolyData, in voxels (x, y, z) counted from the mask's first."""
-    from vtkmodules.util.numpy_support import numpy_to_vtk
+def flying_edges(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The points (n, 3: z, y, x) of a bool mask's surface in voxels, and its triangles (m, 3).
+
+    It is open where the mask reaches the border. Triangles face outwards in z, y, x read as LPS.
+    """
+    from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
     from vtkmodules.vtkCommonDataModel import vtkImageData
     from vtkmodules.vtkFiltersGeneral import vtkDiscreteFlyingEdges3D
 
@@ -204,27 +209,30 @@ def _flying_edges(mask: np.ndarray):
     edges.ComputeGradientsOff()
     edges.ComputeScalarsOff()
     edges.Update()
-    return edges.GetOutput()
+    found = edges.GetOutput()
+    points = vtk_to_numpy(found.GetPoints().GetData())[:, ::-1].astype(np.float64)
+    triangles = vtk_to_numpy(found.GetPolys().GetConnectivityArray()).reshape(-1, 3)
+    return points, triangles.astype(np.int64)
 
 
 def _placed(
-    raw, offset: tuple[int, int, int], geometry: Geometry, lattice: Lattice | None
+    index: np.ndarray, triangles: np.ndarray, lattice: Lattice, moved: bool = False
+) -> Surface:
+    geometry = lattice.geometry
+    if np.linalg.det(geometry.affine()[:3, [2, 1, 0]]) < 0:
+        triangles = triangles[:, ::-1]  # a mirrored grid turns the inside out
+    points = geometry.index_to_world(index + lattice.offset)
+    return Surface(points, triangles, None if moved else lattice)
+
+
+def _smoothed(
+    surface: Surface, index: np.ndarray, triangles: np.ndarray, factor: float
 ) -> Surface:
     from vtkmodules.util.numpy_support import vtk_to_numpy
-
-    index = vtk_to_numpy(raw.GetPoints().GetData())[:, ::-1].astype(np.float64) + offset
-    triangles = vtk_to_numpy(raw.GetPolys().GetConnectivityArray()).reshape(-1, 3)
-    # Flying edges face outwards in x, y, z: inwards where the grid is mirrored.
-    if np.linalg.det(geometry.affine()[:3, 2::-1]) < 0:
-        triangles = triangles[:, ::-1]
-    return Surface(geometry.index_to_world(index), triangles, lattice)
-
-
-def _smoothed(surface: Surface, raw, factor: float) -> Surface:
     from vtkmodules.vtkFiltersCore import vtkWindowedSincPolyDataFilter
 
     sinc = vtkWindowedSincPolyDataFilter()
-    sinc.SetInputData(raw)
+    sinc.SetInputData(poly_data(index[:, ::-1], triangles))
     sinc.SetNumberOfIterations(20 + round(40 * factor))
     sinc.SetPassBand(10.0 ** (-4 * factor))
     sinc.BoundarySmoothingOff()
@@ -232,8 +240,8 @@ def _smoothed(surface: Surface, raw, factor: float) -> Surface:
     sinc.NonManifoldSmoothingOn()
     sinc.NormalizeCoordinatesOn()
     sinc.Update()
-    lattice = surface.lattice
-    moved = _placed(sinc.GetOutput(), lattice.offset, lattice.geometry, None)
+    points = vtk_to_numpy(sinc.GetOutput().GetPoints().GetData())[:, ::-1]
+    moved = _placed(points.astype(np.float64), triangles, surface.lattice, moved=True)
     shift = np.linalg.norm(moved.points - surface.points, axis=1)
     effect = SmoothingEffect(
         float(factor),
@@ -243,3 +251,19 @@ def _smoothed(surface: Surface, raw, factor: float) -> Surface:
         moved.volume_ml,
     )
     return Surface(moved.points, moved.triangles, None, effect)
+
+
+def poly_data(points: np.ndarray, triangles: np.ndarray):
+    """Points (n, 3) and triangles (m, 3) as vtkPolyData with coordinates in double precision."""
+    from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
+    from vtkmodules.vtkCommonCore import vtkPoints
+    from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
+
+    places = vtkPoints()
+    places.SetData(numpy_to_vtk(np.ascontiguousarray(points, np.float64), deep=True))
+    cells = vtkCellArray()
+    cells.SetData(3, numpy_to_vtkIdTypeArray(triangles.astype(np.int64).ravel(), deep=True))
+    data = vtkPolyData()
+    data.SetPoints(places)
+    data.SetPolys(cells)
+    return data
