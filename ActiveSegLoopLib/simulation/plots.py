@@ -121,7 +121,7 @@ def _correlations(summary: Mapping) -> Figure:
     axes.set_yticks(range(len(scores)), [score.replace("_", " ") for score in scores])
     axes.axvline(0, color="0.25", linewidth=0.8)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("Spearman correlation with 1 - Dice of the slice, mean ± SD over models")
+    axes.set_xlabel("rank correlation with 1 - Dice of the slice")
     return figure
 
 
