@@ -34,7 +34,13 @@ def segmentation_node(
     geometry and under which it stands in the subject hierarchy. Raises ImageError for a value that
     belongs to no segment.
     """
-    image = _shared_image(labelmap, segments, name)
+    return segmentation_of(shared_image(labelmap, segments, name), segments, name, volume_node)
+
+
+def segmentation_of(
+    image: Any, segments: Sequence[Segment], name: str, volume_node: Any = None
+) -> Any:
+    """As segmentation_node, of a `shared_image` that another thread may have made."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     own(node, "segmentation")
     node.CreateDefaultDisplayNodes()
@@ -54,7 +60,11 @@ def replace_labelmap(node: Any, labelmap: Volume, segments: Sequence[Segment]) -
     Surfaces made of the former voxels are dropped; Slicer makes them anew when they are shown.
     Raises ImageError, and changes nothing, for a value that belongs to no segment.
     """
-    image = _shared_image(labelmap, segments, node.GetName())
+    replace_image(node, shared_image(labelmap, segments, node.GetName()), segments)
+
+
+def replace_image(node: Any, image: Any, segments: Sequence[Segment]) -> None:
+    """As replace_labelmap, by a `shared_image` that another thread may have made."""
     segmentation = node.GetSegmentation()
     if segmentation.GetSourceRepresentationName() != labelmap_name():
         raise ImageError(
@@ -117,10 +127,12 @@ def _of_the_user(segmentation: Any, segments: Sequence[Segment]) -> list[str]:
     return [id for id in ids if id not in ours]
 
 
-def _shared_image(labelmap: Volume, segments: Sequence[Segment], name: str) -> Any:
+def shared_image(labelmap: Volume, segments: Sequence[Segment], name: str) -> Any:
     """One image for all segments, cropped to what is labeled; checks the values first.
 
     Slicer's own import gives every segment the same image, too; here each keeps its own value.
+    Doesn't touch the scene, so that another thread may do it. Raises ImageError, naming what it is
+    for, for a value that belongs to no segment.
     """
     labels = whole_labels(labelmap.array, f"'{name}'")
     boxes = {v: box for v, box in enumerate(ndimage.find_objects(labels), 1) if box is not None}

@@ -13,16 +13,11 @@ from ActiveSegLoopLib.errors import ImageError
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.scene.grids import geometry_from, ras_matrix, require_no_transform
-from ActiveSegLoopLib.scene.ownership import find, own
-from ActiveSegLoopLib.study.cases import Case
-from ActiveSegLoopLib.study.study import Study
 
-_KIND = "vtkMRMLScalarVolumeNode"
-_CHANNEL = "ActiveSegLoop.Channel"
-_FINGERPRINT = "ActiveSegLoop.Fingerprint"
+KIND = "vtkMRMLScalarVolumeNode"
 
 
-def volume_node(volume: Volume, name: str, kind: str = _KIND) -> Any:
+def volume_node(volume: Volume, name: str, kind: str = KIND) -> Any:
     """A new volume node with these voxels (copied) on this grid, ready to be shown.
 
     kind: its class, for example "vtkMRMLLabelMapVolumeNode".
@@ -88,29 +83,6 @@ def volume_of(node: Any) -> Volume:
             "choose a volume of single ones."
         )
     return Volume(image_array(image).copy(), geometry)
-
-
-def case_nodes(study: Study, case: Case, volumes: list[Volume] | None = None) -> list[Any]:
-    """The volume nodes of a case, one per channel: those in the scene, or else new ones.
-
-    volumes: the case's images where they have been read before (`study.volumes(case)`). Nodes are
-    told by study, case and the fingerprint of the images, so that a renamed node is found again.
-    """
-    found = {
-        node.GetAttribute(_CHANNEL): node
-        for node in find("image", case.name, study.folder, _KIND)
-        if node.GetAttribute(_FINGERPRINT) == case.fingerprint and node.GetImageData() is not None
-    }
-    nodes = [found.get(str(i)) for i in range(len(case.channels))]
-    if None in nodes:
-        volumes = study.volumes(case) if volumes is None else volumes
-        for i, volume in enumerate(volumes):
-            if nodes[i] is None:
-                name = case.name if len(volumes) == 1 else f"{case.name} {i + 1}"
-                nodes[i] = own(volume_node(volume, name), "image", case.name, study.folder)
-                nodes[i].SetAttribute(_CHANNEL, str(i))
-                nodes[i].SetAttribute(_FINGERPRINT, case.fingerprint)
-    return nodes
 
 
 def _storable(array: np.ndarray) -> np.ndarray:

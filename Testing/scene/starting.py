@@ -22,5 +22,20 @@ def started_scene():
     application.SetViewLogics(vtk.vtkCollection())
     segmentations = slicer.vtkSlicerSegmentationsModuleLogic()
     segmentations.SetMRMLScene(scene)  # registers the converters
+    scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
     _KEPT.update(application=application, segmentations=segmentations)
     return scene
+
+
+def add_slice_views(scene):
+    """Three slice views as the window's Red, Green and Yellow: axial, coronal, sagittal."""
+    import slicer
+
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+    for name, plane in (("Red", "Axial"), ("Green", "Coronal"), ("Yellow", "Sagittal")):
+        node = scene.AddNewNodeByClass("vtkMRMLSliceNode", name)
+        node.SetLayoutName(name)
+        assert node.SetOrientation(plane)
+        composite = slicer.vtkMRMLSliceCompositeNode()
+        composite.SetLayoutName(name)
+        scene.AddNode(composite)

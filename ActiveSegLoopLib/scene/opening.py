@@ -1,0 +1,178 @@
+"""Opening a case to label or correct it: what it begins with, and how it comes into the scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ActiveSegLoopLib.images.reading import read_labelmap
+from ActiveSegLoopLib.images.volume import Volume
+from ActiveSegLoopLib.scene.cases import CaseImages, case_nodes, present_nodes, read_images
+from ActiveSegLoopLib.scene.jumping import align_views, jump_to_slice
+from ActiveSegLoopLib.scene.overlay import show
+from ActiveSegLoopLib.scene.ownership import find, own
+from ActiveSegLoopLib.scene.segmentations import (
+    apply_schema,
+    replace_image,
+    segmentation_of,
+    shared_image,
+)
+from ActiveSegLoopLib.study.annotation import Annotated
+from ActiveSegLoopLib.study.cases import Case
+from ActiveSegLoopLib.study.drafts import Draft, draft_of, read_draft, remove_draft
+from ActiveSegLoopLib.study.merging import merge
+from ActiveSegLoopLib.study.schema import LabelSchema
+from ActiveSegLoopLib.study.study import Study
+
+DRAFT, REVISION, PREDICTION, NOTHING = "draft", "revision", "prediction", "nothing"
+
+
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """The labels with which the work on a case begins.
+
+    source: "draft", "revision" (the newest), "prediction" (of the current model; what was
+    annotated before is kept in it) or "nothing". origin and model_round: what a revision made of
+    it will have. parent: the newest revision's number, None without one.
+    """
+
+    case: Case
+    schema: LabelSchema
+    labelmap: Volume
+    source: str
+    origin: str
+    model_round: int | None
+    parent: int | None
+    draft: Draft | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A case read from the disk, ready to be put into the scene."""
+
+    beginning: Beginning
+    images: CaseImages | None
+    labels: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A case in the scene: its volumes (the first one's grid is the case's) and its segments."""
+
+    beginning: Beginning
+    volume_nodes: tuple[Any, ...]
+    segmentation_node: Any
+    plane: str | None = None
+    index: int | None = None
+
+    @property
+    def case(self) -> Case:
+        """The case."""
+        return self.beginning.case
+
+    @property
+    def volume_node(self) -> Any:
+        """The first volume."""
+        return self.volume_nodes[0]
+
+    def at(self, plane: str | None, index: int | None) -> Opened:
+        """The same case at another slice."""
+        return replace(self, plane=plane, index=index)
+
+
+def load(study: Study, case: Case, use_draft: bool = True, with_images: bool = True) -> Loaded:
+    """Read what opening a case needs; doesn't touch the scene, so another thread may do it."""
+    beginning = begin(study, case, use_draft)
+    return Loaded(
+        beginning,
+        read_images(study, case) if with_images else None,
+        shared_image(beginning.labelmap, beginning.schema.segments(), case.name),
+    )
+
+
+def needs_images(study: Study, case: Case) -> bool:
+    """Whether a channel of the case isn't in the scene yet."""
+    return None in present_nodes(study, case)
+
+
+def put(study: Study, loaded: Loaded, plane: str | None = None, index: int | None = None) -> Opened:
+    """Put a case into the scene: its volumes shown in the slice views, its labels as segments.
+
+    The segmentation of an earlier opening is given the labels; segments of the user's own stay. The
+    slice views turn along the volume's planes and go to the slice, where one is given.
+    """
+    beginning = loaded.beginning
+    case, segments = beginning.case, beginning.schema.segments()
+    volumes = case_nodes(study, case, loaded.images)
+    present = find("segmentation", case.name, study.folder)
+    if present:
+        node = present[0]
+        apply_schema(node, segments)
+        replace_image(node, loaded.labels, segments)
+    else:
+        node = segmentation_of(loaded.labels, segments, f"{case.name} labels", volumes[0])
+        own(node, "segmentation", case.name, study.folder)
+    for other in find("segmentation", study=study.folder):
+        if other.GetDisplayNode() is not None:
+            other.GetDisplayNode().SetVisibility(other is node)
+    show(volumes[0])
+    align_views(volumes[0])
+    opened = Opened(beginning, tuple(volumes), node, plane, index)
+    if plane is not None and index is not None:
+        jump_to_slice(case.geometry, plane, index, _middle(loaded.beginning, plane, index))
+    return opened
+
+
+def begin(study: Study, case: Case, use_draft: bool = True) -> Beginning:
+    """What the work on a case begins with: its draft, newest revision or prediction, or nothing.
+
+    Only the annotated part of a revision is somebody's word; where the model that is in use has
+    segmented the case, its prediction fills the rest. A draft that was accepted before the program
+    ended is removed here.
+    """
+    schema = study.schema
+    latest = study.latest(case)
+    parent = None if latest is None else latest.number
+    if use_draft:
+        draft = draft_of(study, case)
+        if draft is not None:
+            labelmap = read_draft(study, draft)
+            if latest is None or not np.array_equal(labelmap.array, study.labelmap(latest).array):
+                return Beginning(
+                    case, schema, labelmap, DRAFT, draft.origin, draft.model_round, parent, draft
+                )
+            remove_draft(study, case)
+    current = study.current_round()
+    path = None if current is None else study.prediction(current, case)
+    if path is None:
+        if latest is None:
+            empty = Volume(np.zeros(case.geometry.shape, np.uint8), case.geometry)
+            return Beginning(case, schema, empty, NOTHING, "manual", None, None)
+        origin = "manual" if latest.origin == "manual" else "corrected"
+        return Beginning(
+            case, schema, study.labelmap(latest), REVISION, origin, latest.model_round, parent
+        )
+    values = read_labelmap(path).array
+    if latest is not None:
+        nothing = Annotated(
+            np.zeros(case.geometry.shape, np.uint8), np.zeros((1, len(schema.ids)), bool)
+        )
+        values = merge(
+            values, nothing, study.annotated(latest), lambda: study.labelmap(latest).array, schema
+        )
+    labelmap = Volume(values, case.geometry)
+    return Beginning(case, schema, labelmap, PREDICTION, "corrected", current.number, parent)
+
+
+def _middle(beginning: Beginning, plane: str, index: int) -> tuple[float, ...] | None:
+    """RAS of the middle of what is labeled on a slice, for the other views; None for nothing."""
+    from ActiveSegLoopLib.scene.grids import to_ras
+
+    geometry = beginning.case.geometry
+    axis = geometry.axis_of(plane)
+    found = np.argwhere(beginning.labelmap.array.take(index, axis))
+    if not len(found):
+        return None
+    return tuple(to_ras(geometry.index_to_world(np.insert(found.mean(axis=0), axis, index))))
