@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -57,16 +57,16 @@ def annotation_evidence(
     annotations: Sequence[Annotation],
     plane: str | None,
     schema: LabelSchema,
-    refused: Sequence[int] = (),
+    refused: Collection[int] | None = (),
 ) -> CaseEvidence:
     """What the annotations tell of a case's slices in a plane, or of the volume (plane None).
 
-    refused: items not to propose again.
+    refused: items not to propose again; None is all.
     """
     if plane is None:
         annotated = annotated_volume(annotations, geometry, schema)[None]
     else:
         annotated = annotated_slices(annotations, geometry, plane, schema)
     marks = np.zeros(len(annotated), bool)
-    marks[list(refused)] = True
+    marks[slice(None) if refused is None else list(refused)] = True
     return CaseEvidence(name, geometry, plane, annotated, marks)

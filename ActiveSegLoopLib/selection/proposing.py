@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -130,9 +130,18 @@ def _pool(study: Study, unit: str, plane: str) -> dict[str, CaseEvidence]:
     return found
 
 
-def _refused(study: Study, plane: str | None) -> Mapping[str, Collection[int]]:
-    """What a person skipped or flagged: items by case."""
-    return {}
+def _refused(study: Study, plane: str | None) -> dict[str, set[int] | None]:
+    """What a person skipped or flagged: items by case; None is all, of a volume that was flagged.
+    """
+    found: dict[str, set[int] | None] = {}
+    for proposal in study.proposals(every_batch=True):
+        if proposal.state not in ("skipped", "flagged"):
+            continue
+        if proposal.unit == "volume" and (plane is None or proposal.state == "flagged"):
+            found[proposal.case] = None
+        elif proposal.plane == plane and found.get(proposal.case, ()) is not None:
+            found.setdefault(proposal.case, set()).add(proposal.index)
+    return found
 
 
 def _worth_looking(

@@ -119,4 +119,28 @@ VERSION_2 = (
     """,
 )
 
-MIGRATIONS = (VERSION_1, VERSION_2)
+# What was proposed to label next. slice: the index in the plane, NULL (both) for a volume.
+VERSION_3 = (
+    """
+    CREATE TABLE proposals (
+        id INTEGER PRIMARY KEY,
+        batch INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        case_id INTEGER NOT NULL REFERENCES cases (id),
+        unit TEXT NOT NULL CHECK (unit IN ('slice', 'volume')),
+        plane TEXT,
+        slice INTEGER,
+        label TEXT REFERENCES labels (id),
+        score REAL NOT NULL,
+        reason TEXT NOT NULL,
+        strategy TEXT NOT NULL,
+        round INTEGER REFERENCES rounds (number),
+        state TEXT NOT NULL CHECK (state IN ('open', 'done', 'skipped', 'flagged')),
+        note TEXT NOT NULL,
+        created TEXT NOT NULL,
+        UNIQUE (batch, position)
+    )
+    """,
+)
+
+MIGRATIONS = (VERSION_1, VERSION_2, VERSION_3)

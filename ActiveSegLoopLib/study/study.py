@@ -20,6 +20,7 @@ from ActiveSegLoopLib.study.predictions import (
     write_prediction,
     write_uncertainty,
 )
+from ActiveSegLoopLib.study.proposals import Proposals, StoredProposal
 from ActiveSegLoopLib.study.repeats import Repeat, Repeats
 from ActiveSegLoopLib.study.revision import Revision
 from ActiveSegLoopLib.study.revisions import Revisions
@@ -45,6 +46,7 @@ class Study:
         self._revisions = Revisions(folder, self.database, self._cases)
         self._repeats = Repeats(folder, self.database, self._cases, self._revisions)
         self.round_store = Rounds(folder, self.database, self._revisions)
+        self._proposals = Proposals(self.database, self._cases, self._revisions)
 
     @classmethod
     def create(cls, folder: str | os.PathLike, schema: LabelSchema) -> Study:
@@ -284,6 +286,26 @@ class Study:
     def roll_back(self, number: int) -> Round:
         """Use a finished round, an earlier one or a later one again; nothing is deleted."""
         return self.round_store.roll_back(number)
+
+    def save_proposals(self, proposals: Sequence[Mapping[str, Any]]) -> list[StoredProposal]:
+        """Keep what was proposed to label next as the newest batch, the best first.
+
+        Each is what Proposal.to_dict of the folder selection gives.
+        """
+        return self._proposals.save(proposals)
+
+    def proposals(
+        self, state: str | None = None, every_batch: bool = False
+    ) -> list[StoredProposal]:
+        """The newest batch of proposals, or every batch, all or those of one state.
+
+        state: "open", "done" (annotated since, too), "skipped" or "flagged".
+        """
+        return self._proposals.all(state, every_batch)
+
+    def set_proposal_state(self, id: int, state: str, reason: str = "") -> StoredProposal:
+        """Mark a proposal; what is skipped or flagged isn't proposed again. reason: the note."""
+        return self._proposals.set_state(id, state, reason)
 
     def save_prediction(self, round: Round, case: Case, labelmap: Volume) -> Path:
         """Keep what a round's model says of a case, values on its grid; returns the file."""
