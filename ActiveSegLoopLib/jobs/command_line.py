@@ -15,11 +15,14 @@ from typing import NoReturn
 from ActiveSegLoopLib import __version__
 from ActiveSegLoopLib.jobs.commands import (
     add,
+    advise,
     check,
     demo,
     export,
     init,
     label,
+    propose,
+    report,
     segment,
     serve,
     simulate,
@@ -32,7 +35,8 @@ from ActiveSegLoopLib.jobs.job import USAGE, run_job
 COMMANDS = {
     "demo": demo, "init": init, "add": add, "label": label, "train": train, "segment": segment,
     "status": status, "export": export, "check": check, "serve": serve,
-    "simulate": simulate,
+    "report": report,
+    "simulate": simulate, "advise": advise, "propose": propose,
 }
 
 

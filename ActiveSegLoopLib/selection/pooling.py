@@ -37,7 +37,8 @@ def pooled_iou(
     which the mean over the structures is taken. The interval resamples slices.
     """
     common, union = np.asarray(common, float), np.asarray(union, float)
-    common, union = (a.reshape(len(a), -1) for a in (common, union))
+    if common.ndim == 1:
+        common, union = common[:, None], union[:, None]
     used = union.sum(axis=1) > 0
     common, union = common[used], union[used]
     count = int(used.sum())

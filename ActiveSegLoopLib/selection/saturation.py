@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -81,6 +81,17 @@ class Saturation:
         if not self.is_rising or dice >= self.c:
             return math.inf
         return self.n0 + math.log((self.c - self.y0) / (self.c - dice)) / self.g
+
+    def reach_interval(self, dice: float) -> tuple[float, float]:
+        """Interval of reach(dice), whose upper end may be infinite; NaN without a bootstrap."""
+        if len(self.resampled) == 0:
+            return math.nan, math.nan
+        found = sorted(
+            replace(self, c=c, y0=y0, g=g, is_rising=c > y0 + _FLAT).reach(dice)
+            for c, y0, g in self.resampled.tolist()
+        )
+        tail = (1 - self.level) / 2
+        return found[int(tail * (len(found) - 1))], found[math.ceil((1 - tail) * (len(found) - 1))]
 
 
 def fit_saturation(

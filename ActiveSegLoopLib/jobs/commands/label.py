@@ -4,8 +4,12 @@ The file holds the study's voxel values, or is a .seg.nrrd whose segments have t
 of the study's labels. Slices and classes say what a person vouches for: the rest of the file is
 neither structure nor background.
 
+With --repeat it is a second labeling of what is labeled already. It replaces nothing: `advise`
+tells from it how good the labels are. Draw it without looking at the first labels.
+
   activesegloop label kidneys patient17 corrected/patient17.seg.nrrd --origin corrected
   activesegloop label kidneys patient18 patient18.nii.gz --slices axial:12,40,60-64
+  activesegloop label kidneys patient18 again.seg.nrrd --slices axial:12,40 --repeat
 """
 
 from __future__ import annotations
@@ -47,6 +51,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--seconds", type=seconds, default={}, metavar="artery=310",
         help="how long each structure took",
     )
+    parser.add_argument(
+        "--repeat", action="store_true",
+        help="labeled a second time, to measure the labels' quality; replaces nothing",
+    )
     for_programs(parser)
 
 
@@ -61,17 +69,34 @@ def run(options: Namespace, job: Job) -> None:
     for plane, numbers in options.slices or ():
         chosen[plane] = chosen.get(plane, ()) + numbers
     classes = options.classes and tuple(_label_id(study.schema, name) for name in options.classes)
+    labelmap = read_label_file(
+        options.file, study.schema, case.geometry, f"the case '{case.name}'"
+    )
+    annotation = Annotation(chosen or None, classes)
+    seconds_by_id = {_label_id(study.schema, k): v for k, v in options.seconds.items()}
+    what = "the whole volume" if not chosen else ", ".join(
+        counted(len(set(numbers)), f"{plane} slice") for plane, numbers in chosen.items()
+    )
+    if options.repeat:
+        if options.origin != "manual":
+            raise StudyError("A second labeling is drawn by hand: leave --origin out.")
+        repeat = study.add_repeat(case, labelmap, annotation, options.annotator, seconds_by_id)
+        job.result(
+            f"Second labeling of {case.name}, revision {repeat.revision}: {what}.",
+            case=case.name,
+            revision=repeat.revision,
+            repeat=repeat.number,
+            sha256=repeat.sha256,
+        )
+        return
     revision = study.add_revision(
         case,
-        read_label_file(options.file, study.schema, case.geometry, f"the case '{case.name}'"),
-        Annotation(chosen or None, classes),
+        labelmap,
+        annotation,
         origin=options.origin,
         model_round=_corrected_round(study, case) if options.origin == "corrected" else None,
         annotator=options.annotator,
-        seconds={_label_id(study.schema, k): v for k, v in options.seconds.items()},
-    )
-    what = "the whole volume" if not chosen else ", ".join(
-        counted(len(set(numbers)), f"{plane} slice") for plane, numbers in chosen.items()
+        seconds=seconds_by_id,
     )
     job.result(
         f"Revision {revision.number} of {case.name}: {what}, {options.origin}.",

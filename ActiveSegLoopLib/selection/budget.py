@@ -1,0 +1,202 @@
+"""A plan for the next hour: which volumes, and how many slices of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ActiveSegLoopLib.errors import SelectionError
+from ActiveSegLoopLib.selection.history import main_plane
+from ActiveSegLoopLib.selection.pace import MINIMUM_SLICES, Need, Pace, measure_pace, slices_needed
+from ActiveSegLoopLib.study.cases import Case
+from ActiveSegLoopLib.study.coverage import annotated_slices
+from ActiveSegLoopLib.study.study import Study
+
+
+@dataclass(frozen=True)
+class CasePlan:
+    """What to label of one case (by name): so many slices, of which so many show each structure.
+
+    structures: by label id; minutes: at the measured pace; reason: why this case.
+    """
+
+    case: str
+    slices: int
+    structures: Mapping[str, float]
+    minutes: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class BudgetPlan:
+    """The cases in the order in which to label them. notes: what doesn't fit or isn't known."""
+
+    minutes: float
+    plane: str
+    minimum: int
+    rows: tuple[CasePlan, ...] = ()
+    notes: tuple[str, ...] = field(default_factory=tuple)
+
+    @property
+    def planned_minutes(self) -> float:
+        """Minutes that the rows take together."""
+        return math.fsum(row.minutes for row in self.rows)
+
+
+def plan_budget(
+    study: Study,
+    minutes: float = 60.0,
+    minimum: int = MINIMUM_SLICES,
+    deepen: bool = False,
+    first: Sequence[str] = (),
+) -> BudgetPlan:
+    """Spread a time budget evenly over as many volumes as it allows (Zharov 2022, step 2).
+
+    Every volume gets the fewest slices that show each structure `minimum` times; what time is left
+    becomes more slices, one volume after the other. Unlabeled cases of the pool come first, those
+    named in `first` ahead of them (proposals), then one of each patient that has no labels; with
+    deepen, or when all are labeled, the labeled ones with the fewest slices. Raises SelectionError
+    for a budget that isn't a positive number of minutes.
+    """
+    if not (math.isfinite(minutes) and minutes > 0):
+        raise SelectionError(f"A budget needs minutes above 0, not {minutes:g}.")
+    plane = main_plane(study)
+    pace, need = measure_pace(study), slices_needed(study, plane, minimum)
+    empty = BudgetPlan(minutes, plane, minimum)
+    if not pace.is_measured or math.fsum(pace.structures.values()) <= 0:
+        return _noted(
+            empty, "No labeling time was measured, so that minutes can't be planned: give the "
+            f"seconds with the labels. {need.slices} well-chosen slices per volume show every "
+            f"structure {minimum} times.",
+        )
+    candidates = _candidates(study, plane, deepen, first)
+    if not candidates:
+        return _noted(empty, "Every case of the pool is labeled completely: add images.")
+    return _spread(empty, candidates, pace, need)
+
+
+def _spread(
+    plan: BudgetPlan, candidates: Sequence[_Candidate], pace: Pace, need: Need
+) -> BudgetPlan:
+    usual = float(np.mean(list(pace.structures.values())))
+    rates = {id: pace.structures.get(id, usual) / 60 for id in need.hits}
+
+    def row(candidate: _Candidate, number: int) -> CasePlan:
+        shown = {id: _shown(need, id, number, candidate) for id in need.hits}
+        minutes = math.fsum(rates[id] * count for id, count in shown.items())
+        return CasePlan(candidate.name, number, shown, minutes, candidate.reason)
+
+    def most(candidate: _Candidate) -> int:
+        return min(candidate.free, math.ceil(need.shares[""] * candidate.slices))
+
+    notes = _doubts(pace, need)
+    least = [row(c, min(need.slices, most(c))) for c in candidates]
+    count = int(np.searchsorted(np.cumsum([r.minutes for r in least]), plan.minutes + 1e-9))
+    if count == 0:
+        first = candidates[0]
+        notes.append(
+            f"A volume with {least[0].slices} slices takes about {least[0].minutes:.1f} minutes: "
+            f"{plan.minutes:g} are too few to show every structure {need.minimum} times."
+        )
+        fitting = [n for n in range(1, most(first) + 1) if row(first, n).minutes <= plan.minutes]
+        rows = [row(first, fitting[-1])] if fitting else []
+        return BudgetPlan(plan.minutes, plan.plane, plan.minimum, tuple(rows), tuple(notes))
+    rows = least[:count]
+    left = plan.minutes - math.fsum(r.minutes for r in rows)
+    grown = True
+    while grown:
+        grown = False
+        for i, candidate in enumerate(candidates[:count]):
+            if rows[i].slices < most(candidate):
+                larger = row(candidate, rows[i].slices + 1)
+                if larger.minutes - rows[i].minutes <= left:
+                    left -= larger.minutes - rows[i].minutes
+                    rows[i], grown = larger, True
+    if left > 0.1 * plan.minutes and count == len(candidates):
+        notes.append(
+            f"{left:.0f} minutes are left: these are all the slices there are to label in these "
+            "cases."
+        )
+    return BudgetPlan(plan.minutes, plan.plane, plan.minimum, tuple(rows), tuple(notes))
+
+
+def _shown(need: Need, id: str, number: int, candidate: _Candidate) -> float:
+    """On how many of so many slices a structure lies: well chosen ones first, then others."""
+    chosen = need.hits[id] * min(1, number / need.slices)
+    others = max(0, number - need.slices) * need.shares[id] / need.shares[""]
+    return min(chosen + others, float(number), need.shares[id] * candidate.slices)
+
+
+def _doubts(pace: Pace, need: Need) -> list[str]:
+    notes = []
+    unknown = [id for id in need.hits if id not in pace.structures]
+    if unknown:
+        notes.append(f"No time was measured for {', '.join(unknown)}: the others' mean is taken.")
+    if pace.revisions < 3:
+        notes.append(
+            f"The pace comes from {pace.revisions} timed label{'s' * (pace.revisions > 1)} only."
+        )
+    return notes
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A case, its slices, and how many of them aren't labeled for every structure."""
+
+    name: str
+    slices: int
+    free: int
+    labeled: int
+    reason: str
+
+
+def _candidates(
+    study: Study, plane: str, deepen: bool, first: Sequence[str]
+) -> list[_Candidate]:
+    pool = study.cases("pool")
+    newest = {case.name: study.latest(case) for case in pool}
+    fresh = [case for case in pool if newest[case.name] is None]
+    if fresh and not deepen:
+        return _fresh(fresh, {c.group for c in pool if newest[c.name]}, plane, first)
+    found = []
+    for case in pool:
+        if newest[case.name] is None:
+            continue
+        covered = annotated_slices(
+            newest[case.name].annotations, case.geometry, plane, study.schema
+        ).all(axis=1)
+        done = int(covered.sum())
+        if done < len(covered):
+            reason = f"{done} of {len(covered)} slices are labeled"
+            found.append(
+                _Candidate(case.name, len(covered), len(covered) - done, done, reason)
+            )
+    return sorted(found, key=lambda candidate: candidate.labeled)
+
+
+def _fresh(
+    cases: Sequence[Case], labeled_groups: set[str], plane: str, first: Sequence[str]
+) -> list[_Candidate]:
+    """Proposed cases, then those of new patients, then further ones of the same patients."""
+    order = {name: rank for rank, name in enumerate(first)}
+    seen = set(labeled_groups)
+    ranked = []
+    for case in sorted(cases, key=lambda case: order.get(case.name, len(order))):
+        is_new = case.group not in seen
+        seen.add(case.group)
+        proposed = case.name in order
+        reason = (
+            "proposed" if proposed
+            else "another patient" if is_new else "more of a patient"
+        )
+        rank = order[case.name] if proposed else len(order) + (not is_new)
+        slices = case.geometry.shape[case.geometry.axis_of(plane)]
+        ranked.append((rank, _Candidate(case.name, slices, slices, 0, reason)))
+    return [candidate for _, candidate in sorted(ranked, key=lambda pair: pair[0])]
+
+
+def _noted(plan: BudgetPlan, note: str) -> BudgetPlan:
+    return BudgetPlan(plan.minutes, plan.plane, plan.minimum, (), (note,))

@@ -1,0 +1,137 @@
+"""From the numbers to the next step, and the reason for it in words."""
+
+from __future__ import annotations
+
+import math
+
+from ActiveSegLoopLib.selection.measured import SLICES, VOLUMES, Measured
+from ActiveSegLoopLib.selection.quality import GOOD_IOU
+
+# So many rounds of each kind, before their gains are compared.
+_FEWEST_STEPS = 2
+_USELESS_DICE = 0.01
+
+
+def decide(measured: Measured) -> tuple[str, str]:
+    """The next step ("add", "label", "train", ... as in Advice) and the reason."""
+    return _before_a_curve(measured) or _poor_labels(measured) or _by_the_curve(measured)
+
+
+def _before_a_curve(measured: Measured) -> tuple[str, str] | None:
+    pool = measured.pool
+    if pool.cases == 0:
+        return "add", "The study has no cases in its pool: add images first."
+    if pool.labeled == 0:
+        return "label", (
+            "Nothing is labeled yet: label some slices of several different volumes first, as "
+            "carefully as you can, then train early."
+        )
+    if not measured.curve.points:
+        reason = "No round is trained yet: train now, and see where the model is wrong."
+        if pool.labeled == 1:
+            reason = (
+                "One volume is labeled and no round is trained yet: train now to see where the "
+                "model is wrong, but its Dice can be measured only on a second patient."
+            )
+        return "train", reason
+    known = measured.curve.known
+    if not known:
+        if pool.cases == 1:
+            return "add", (
+                "The study has a single case: how good a model is can be measured only on others, "
+                "so add images of more patients."
+            )
+        return "validate", (
+            "No round has a Dice, so nothing can be told: label cases of the role validation, or "
+            "at least five patients of the pool, and train again."
+        )
+    if max(point.dice for point in known) < _USELESS_DICE:
+        return "quality", (
+            f"The Dice is {known[-1].dice:.3f}: the model finds nothing. Look whether the labels "
+            "lie on the right images before you label more."
+        )
+    return None
+
+
+def _poor_labels(measured: Measured) -> tuple[str, str] | None:
+    quality = measured.quality
+    if quality.is_good is not False:
+        return None
+    worst = quality.worst
+    return "quality", (
+        f"Labeled twice, the same slices agree to {quality.overall.iou:.0%} IoU only, under "
+        f"{GOOD_IOU:.0%}; least of all '{measured.names.get(worst, worst)}' "
+        f"({quality.structures[worst].iou:.0%}). More careful labels come before more labels."
+    )
+
+
+def _by_the_curve(measured: Measured) -> tuple[str, str]:
+    pool, unit = measured.pool, measured.unit
+    more_volumes, more_slices = pool.labeled < pool.cases, pool.complete < pool.labeled
+    fires = measured.rules[0].fires
+    if not (more_volumes or more_slices):
+        if fires:
+            return "stop", (
+                "Everything is labeled and the Dice has saturated: stop here."
+            )
+        return "add", "Everything in the pool is labeled: add images of more patients, or stop."
+    if fires and _same_for_the_other(measured):
+        return "stop", (
+            "Neither more volumes nor more slices are expected to bring half a Dice point: stop "
+            "labeling, unless single structures are still too poor."
+        )
+    saturated = {unit} if fires else set()
+    choice, reason = _preferred(measured, saturated)
+    if choice == VOLUMES and not more_volumes:
+        return SLICES, f"All {pool.cases} volumes have labels, so only more slices can be added."
+    if choice == SLICES and not more_slices:
+        if saturated:
+            return "stop", (
+                f"The Dice has saturated with the {unit}, and the labeled volumes are labeled "
+                "completely: stop here, or look at other kinds of patients."
+            )
+        return VOLUMES, "All labeled volumes are labeled completely, so volumes are next."
+    return choice, reason
+
+
+def _same_for_the_other(measured: Measured) -> bool:
+    """Whether what was measured of the other kind of labels says stop as well."""
+    other = SLICES if measured.unit == VOLUMES else VOLUMES
+    gain = measured.gains[other]
+    return gain.steps >= _FEWEST_STEPS and gain.dice / gain.steps < 0.005
+
+
+def _preferred(measured: Measured, saturated: set[str]) -> tuple[str, str]:
+    """Volumes or slices, as if both were to be had."""
+    if saturated:
+        other = SLICES if VOLUMES in saturated else VOLUMES
+        return other, (
+            f"With more {measured.unit} the Dice has saturated (the rule fired twice running): "
+            f"more {other} are next."
+        )
+    rates = {unit: gain.per_hour for unit, gain in measured.gains.items()}
+    steps = {unit: gain.steps for unit, gain in measured.gains.items()}
+    if min(steps.values()) >= _FEWEST_STEPS and not any(map(math.isnan, rates.values())):
+        best = max((VOLUMES, SLICES), key=rates.get)
+        worse = SLICES if best == VOLUMES else VOLUMES
+        return best, (
+            f"In this study {best} brought {100 * rates[best]:.1f} Dice points per hour of "
+            f"labeling ({steps[best]} rounds), {worse} {100 * rates[worse]:.1f} "
+            f"({steps[worse]} rounds)."
+        )
+    fit = measured.fit
+    if fit is None or math.isnan(fit.c):
+        return VOLUMES, (
+            f"This study has {len(measured.curve.known)} rounds with a Dice, too few to tell what "
+            "helps most; elsewhere different volumes helped more than more slices of the same "
+            "(Zharov 2022)."
+        )
+    step = measured.step
+    things = measured.unit[:-1] if step == 1 else measured.unit
+    gain = f"{step} more {things} are expected to bring {100 * fit.gain(step):+.1f} Dice points"
+    if measured.unit == SLICES and steps[VOLUMES] == 0:
+        return VOLUMES, (
+            f"{gain} in the volumes labeled so far; what more volumes bring wasn't tried in this "
+            "study, and elsewhere they helped more (Zharov 2022)."
+        )
+    return measured.unit, f"The Dice hasn't saturated: {gain}."
