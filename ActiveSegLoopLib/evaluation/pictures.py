@@ -38,14 +38,16 @@ def slice_picture(
     title: str | None = None,
     window: tuple[float, float] | None = None,
     margin_mm: float | None = 22.0,
+    at: Mapping[str, int] | None = None,
 ) -> None:
     """Draw label maps as contours over slices of an image and save the picture as PNG.
 
     image and labelmaps (name -> volume, the truth first) lie on one grid of any orientation; the
     slices are shown as radiologists see them. segments: value, name and color of each structure.
     One row per plane, at the slice that shows most of all structures of the first label map, above
-    all of those that no row before shows (or most of the value `focus`), cropped to all structures
-    with a margin (None: the whole slice).
+    all of those that no row before shows (or most of the value `focus`; or the slice that `at` has
+    for the plane, counted as in `view`), cropped to all structures with a margin (None: the whole
+    slice).
     One column per label map, or all in one panel with their own line styles if `together`.
     captions: a second line for a label map's title. window: values for black and white; None
     chooses the soft-tissue window for CT and percentiles otherwise.
@@ -59,11 +61,14 @@ def slice_picture(
     reference = next(iter(labelmaps.values()))
     rows, seen = [], set()
     for plane in planes:
-        at = view(image, plane, telling_slice(reference, plane, focus, seen))
-        pixels = at.of(image)
-        shown = {name: at.of(labelmap) for name, labelmap in labelmaps.items()}
-        seen.update(np.unique(at.of(reference)).tolist())
-        rows.append((at, pixels, shown, _crop(at, labelmaps.values(), pixels.shape, margin_mm)))
+        index = (at or {}).get(plane)
+        if index is None:
+            index = telling_slice(reference, plane, focus, seen)
+        shot = view(image, plane, index)
+        pixels = shot.of(image)
+        shown = {name: shot.of(labelmap) for name, labelmap in labelmaps.items()}
+        seen.update(np.unique(shot.of(reference)).tolist())
+        rows.append((shot, pixels, shown, _crop(shot, labelmaps.values(), pixels.shape, margin_mm)))
 
     columns = [list(labelmaps)] if together else [[name] for name in labelmaps]
     captions = captions or {}
@@ -77,15 +82,15 @@ def slice_picture(
     total = head + sum(heights) + gap * (len(rows) + 1) + foot
     figure = Figure(figsize=(width, total), facecolor="white")
     top = total - head
-    for (at, pixels, shown, box), height in zip(rows, heights):
+    for (shot, pixels, shown, box), height in zip(rows, heights):
         top -= height + gap
         for number, names in enumerate(columns):
             left = gap + number * (size + gap)
             place = (left / width, top / total, size / width, height / total)
             axes = figure.add_axes(place)
             maps = [shown[name] for name in names]
-            _panel(axes, at, pixels, maps, segments, window, box)
-            if at is rows[0][0] and not together:
+            _panel(axes, shot, pixels, maps, segments, window, box)
+            if shot is rows[0][0] and not together:
                 text = "\n".join(filter(None, (names[0], captions.get(names[0]))))
                 axes.set_title(text, fontsize=_FONT + 1, pad=4, linespacing=1.25)
     if title:
@@ -205,7 +210,7 @@ def learning_curve(
                           color=color, alpha=0.13, linewidth=0)
         axes.plot(cases, means, color=color, marker=_MARKERS[number % len(_MARKERS)],
                   markersize=5, linewidth=1.6, label=name, zorder=3)
-    axes.set_xticks(cases)
+    axes.set_xticks(sorted(set(cases)))
     axes.set_ylim(0, 100)
     axes.set_xlabel("training cases", fontsize=_FONT + 1)
     axes.set_ylabel("Dice, %", fontsize=_FONT + 1)
@@ -213,10 +218,11 @@ def learning_curve(
     axes.grid(axis="y", color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    names = axes.secondary_xaxis("top")
-    names.set_xticks(cases, [stage.name for stage in stages], fontsize=_FONT)
-    names.tick_params(length=0)
-    names.spines["top"].set_visible(False)
+    top = axes.secondary_xaxis("top")
+    names = {count: [s.name for s in stages if s.training_cases == count] for count in cases}
+    top.set_xticks(list(names), ["\n".join(same) for same in names.values()], fontsize=_FONT)
+    top.tick_params(length=0)
+    top.spines["top"].set_visible(False)
     if title:
         axes.set_title(title, fontsize=_FONT + 2)
     figure.legend(loc="outside right center", frameon=False, fontsize=_FONT, handlelength=1.8)
