@@ -43,7 +43,8 @@ def in_windows(
 
     In one piece where it is little larger than the patch, else in overlapping windows blended
     with Gaussian weights (MONAI). `work` gets each (1, channels, z, y, x), padded with zeros to
-    sizes that the network takes, and where it lies in the input; it gives (1, values, z, y, x).
+    sizes that the network takes, and where it lies in the input; it gives a new tensor
+    (1, values, z, y, x).
     """
     divisor = np.array(stage.network.divisor)
     size = np.array(image.shape[1:])
