@@ -29,8 +29,8 @@ __all__ = [
 
 GROUP = "activesegloop.strategies"
 # With a model, and for the very first picks without one.
-DEFAULTS = {"slice": "random_foreground", "volume": "random"}
-FIRST = {"slice": "equal_interval", "volume": "random"}
+DEFAULTS = {"slice": "balanced", "volume": "representative"}
+FIRST = {"slice": "typical_diverse", "volume": "typical_diverse"}
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")

@@ -1,0 +1,128 @@
+"""Propose what to label next: the slices or volumes that are worth an expert's time.
+
+With a model its uncertainty is measured on the cases of the pool; before the first training the
+most typical and most different images are chosen. The proposals are kept in the study.
+
+  activesegloop propose kidneys -n 12
+  activesegloop propose kidneys --unit volume -n 5 --strategy variance.sum
+  activesegloop propose kidneys --plane coronal --min-distance 10 --per-case 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ActiveSegLoopLib.jobs.job import Job
+from ActiveSegLoopLib.jobs.options import device, for_programs, not_negative, positive
+from ActiveSegLoopLib.jobs.wording import counted
+
+if TYPE_CHECKING:
+    from ActiveSegLoopLib.study.proposals import StoredProposal
+    from ActiveSegLoopLib.study.schema import LabelSchema
+
+SUMMARY = "propose what to label next"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The options of this command."""
+    parser.add_argument("study", type=Path, metavar="STUDY")
+    parser.add_argument(
+        "--unit", choices=["slice", "volume"], default="slice",
+        help="what to propose (default: slice)",
+    )
+    parser.add_argument(
+        "-n", "--count", type=positive, default=10, metavar="N", help="how many (default: 10)"
+    )
+    parser.add_argument(
+        "--strategy", metavar="NAME",
+        help="how to choose (default: the best known for the unit; a wrong name lists all)",
+    )
+    parser.add_argument(
+        "--plane", choices=["axial", "coronal", "sagittal"], default="axial",
+        help="of the slices (default: axial)",
+    )
+    parser.add_argument(
+        "--seed", type=not_negative, default=0, metavar="N",
+        help="for everything that is drawn at random (default: 0)",
+    )
+    parser.add_argument(
+        "--min-distance", type=_millimeters, metavar="MM",
+        help="between slices of a volume, proposed and labeled ones (default: 4 mm or 2 slices, "
+        "less where too little is left)",
+    )
+    parser.add_argument(
+        "--per-case", type=positive, metavar="N", help="at most so many slices of a volume"
+    )
+    parser.add_argument(
+        "--per-class", action="store_true", help="as many proposals for each structure"
+    )
+    parser.add_argument(
+        "--passes", type=positive, default=10, metavar="N",
+        help="of Monte Carlo dropout (default: 10)",
+    )
+    device(parser)
+    for_programs(parser)
+
+
+def run(options: Namespace, job: Job) -> None:
+    """Propose, and keep the proposals in the study."""
+    study = job.open_study(options.study)
+    from ActiveSegLoopLib.selection.proposing import propose
+
+    def should_stop() -> bool:
+        job.should_stop.require_going_on("Stopped; nothing was proposed.")
+        return False
+
+    found = propose(
+        study, options.unit, options.count, options.strategy, options.plane, options.seed,
+        device=options.device, min_distance_mm=options.min_distance,
+        per_case=options.per_case, per_class=options.per_class, passes=options.passes,
+        report=job.report, should_stop=should_stop,
+    )
+    stored = study.save_proposals([proposal.to_dict() for proposal in found])
+    if len(stored) < options.count:
+        job.report(
+            "message",
+            text=f"Only {counted(len(stored), options.unit)} could be proposed, not "
+            f"{options.count}: nothing else is left under these rules.",
+        )
+    job.result(
+        _table(stored, study.schema),
+        unit=options.unit, strategy=found[0].strategy, round=found[0].round,
+        batch=stored[0].batch, proposals=[proposal.to_dict() for proposal in stored],
+    )
+
+
+def _millimeters(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' isn't a distance in mm, 0 or more")
+    return number
+
+
+def _table(stored: list[StoredProposal], schema: LabelSchema) -> str:
+    """One line per proposal, the best first."""
+    rows = [("", "case", "slice", "for", "why")]
+    for proposal in stored:
+        place = "whole volume" if proposal.plane is None else f"{proposal.plane} {proposal.index}"
+        label = "" if proposal.label is None else schema.label(proposal.label).name
+        rows.append(
+            (str(proposal.position + 1), proposal.case, place, label, proposal.reason)
+        )
+    if not any(row[3] for row in rows[1:]):
+        rows = [(*row[:3], row[4]) for row in rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column == 0 else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in rows
+    )
