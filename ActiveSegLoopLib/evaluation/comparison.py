@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ActiveSegLoopLib.errors import EvaluationError
@@ -19,7 +19,7 @@ from ActiveSegLoopLib.evaluation.surface_distance import (
     surface_distance,
     why_undefined,
 )
-from ActiveSegLoopLib.evaluation.surfaces import extract_surface
+from ActiveSegLoopLib.evaluation.surfaces import SmoothingEffect, extract_surface
 from ActiveSegLoopLib.evaluation.verdict import (
     PRINT_LIMIT_MM,
     Criterion,
@@ -41,6 +41,7 @@ class StructureComparison:
     surface: SurfaceDistance
     fits: bool | None
     verdict: str
+    smoothing: tuple[SmoothingEffect, ...] = ()  # what it did to the first and the second surface
 
     @property
     def dice(self) -> float:
@@ -88,6 +89,7 @@ class StructureComparison:
             "surface": self.surface.to_dict(),
             "fits": self.fits,
             "verdict": self.verdict,
+            "smoothing": [asdict(effect) for effect in self.smoothing],
         })
 
 
@@ -171,5 +173,5 @@ def _compare(
     verdict = verdict_of(distance, options.limit_mm, options.criterion)
     return StructureComparison(
         value, name, overlap, surface_dice, options.tolerance_mm, distance, verdict.fits,
-        verdict.words,
+        verdict.words, tuple(s.smoothing for s in (a, b) if s.smoothing is not None),
     )

@@ -101,6 +101,11 @@ class LabelFolder:
             if path.is_file() and not hidden and path.name.lower().endswith(_ENDINGS):
                 self._files.setdefault(case_name(path), []).append(path)
 
+    @property
+    def names(self) -> list[str]:
+        """The cases that have a file here."""
+        return list(self._files)
+
     def of(self, name: str) -> Path | None:
         """The label file of the case `name`; None if there is none, an error if there are two."""
         found = self._files.get(name, [])

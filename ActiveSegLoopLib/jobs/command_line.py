@@ -17,6 +17,7 @@ from ActiveSegLoopLib.jobs.commands import (
     add,
     advise,
     check,
+    compare,
     demo,
     export,
     init,
@@ -36,7 +37,7 @@ COMMANDS = {
     "demo": demo, "init": init, "add": add, "label": label, "train": train, "segment": segment,
     "status": status, "export": export, "check": check, "serve": serve,
     "report": report,
-    "simulate": simulate, "advise": advise, "propose": propose,
+    "compare": compare, "simulate": simulate, "advise": advise, "propose": propose,
 }
 
 
