@@ -1,7 +1,6 @@
 """The ActiveSegLoop module: a thin window onto the engine in ActiveSegLoopLib."""
 
 import importlib.util
-import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -42,30 +41,36 @@ follows Kim et al. 2020.
 
 
 class ActiveSegLoopWidget(ScriptedLoadableModuleWidget):
-    """The module's panel: choose a study folder, open it, see where its loop stands."""
+    """The module's panel; what it does is in ActiveSegLoopLib.panel, one file per section."""
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         self.logic = None
-        self.study = None
+        self.panel = None
 
     def setup(self):
         """Build the panel; Slicer calls this when the module is first shown."""
+        from ActiveSegLoopLib.panel.panel import Panel
+
         ScriptedLoadableModuleWidget.setup(self)
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/ActiveSegLoop.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = ActiveSegLoopLogic()
-        # An emptied line emits only validInputChanged.
-        self.ui.studyPathLineEdit.connect("currentPathChanged(QString)", self.onStudyPathChanged)
-        self.ui.studyPathLineEdit.connect("validInputChanged(bool)", self.onStudyPathChanged)
-        self.ui.openButton.connect("clicked(bool)", self.onOpenStudy)
-        self.onStudyPathChanged()
+        self.panel = Panel(self.logic, self.layout, self.resourcePath)
+
+    def enter(self):
+        """The user turned to this module."""
+        if self.panel is not None:
+            self.panel.enter()
+
+    def exit(self):
+        """The user turned to another module."""
+        if self.panel is not None:
+            self.panel.exit()
 
     def cleanup(self):
-        """Let go of the study; Slicer calls this before the panel is destroyed or reloaded."""
-        self.study = None
+        """Let go of everything; Slicer calls this before the panel is destroyed or reloaded."""
+        if self.panel is not None:
+            self.panel.cleanup()
+            self.panel = None
 
     def onReload(self):
         """Reload the module together with its library."""
@@ -73,44 +78,211 @@ class ActiveSegLoopWidget(ScriptedLoadableModuleWidget):
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
 
-    def onStudyPathChanged(self, changed=None):
-        """Close the shown study, because the line now names another folder."""
-        self.study = None
-        self.ui.openButton.enabled = bool(self.ui.studyPathLineEdit.currentPath)
-        self.ui.studyLabel.text = ""
-        self.ui.loopLabel.text = _("Open a study to see where its loop stands.")
-
-    def onOpenStudy(self, checked=False):
-        """Open the chosen study and show it, or say in one sentence why it can't be opened."""
-        from ActiveSegLoopLib.errors import ActiveSegLoopError
-
-        try:
-            study = self.logic.openStudy(self.ui.studyPathLineEdit.currentPath)
-            contents, progress = self.logic.contents(study), self.logic.progress(study)
-        except ActiveSegLoopError as error:
-            logging.error(str(error))
-            self.onStudyPathChanged()
-            self.ui.studyLabel.text = str(error)
-            return
-        self.ui.studyPathLineEdit.addCurrentPathToHistory()  # emits currentPathChanged: show after
-        self.study = study
-        self.ui.studyLabel.text = contents
-        self.ui.loopLabel.text = progress
-
 
 class ActiveSegLoopLogic(ScriptedLoadableModuleLogic):
-    """What the panel does, for scripts and Slicer's Python console.
+    """Each step of the loop in one call, for the panel, for scripts and Slicer's Python console.
 
     >>> logic = slicer.util.getModuleLogic("ActiveSegLoop")
-    >>> study = logic.openStudy("/data/kidneys")
-    >>> print(logic.contents(study))
+    >>> study = logic.createStudy("/data/kidneys", "1=artery,2=vein")
+    >>> logic.addFiles(["/data/ct/p01.nrrd"])
+    >>> logic.propose(count=5)
+    >>> opened = logic.openProposal(logic.proposals()[0])
+    >>> # ... draw in opened.segmentation_node ...
+    >>> logic.acceptSlice(seconds={"artery": 95})
+    >>> logic.train("fast")
+    >>> logic.segment(["p01"])
+    >>> print(logic.contents(study), logic.progress(study))
+
+    What takes long runs in another process. With wait=False such a method returns a job at once:
+    ask it for its events with `poll()` (from a timer, say) while it `is_running`; `cancel()` stops
+    it. Otherwise it waits, calls onEvent(event) with each event and raises an error when the job
+    failed. Errors are ActiveSegLoopErrors of one sentence. `loop` has more for windows and threads
+    (ActiveSegLoopLib.scene.loop.Loop).
     """
 
-    def openStudy(self, folder):
-        """The engine's Study in a folder; raises StudyError where there is none."""
-        from ActiveSegLoopLib.study.study import Study
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._loop = None
 
-        return Study.open(folder)
+    @property
+    def loop(self):
+        """The engine's side of this logic."""
+        if self._loop is None:
+            from ActiveSegLoopLib.scene.loop import Loop
+
+            self._loop = Loop()
+        return self._loop
+
+    def openStudy(self, folder):
+        """Open the study in a folder; returns the engine's Study.
+
+        >>> study = logic.openStudy("/data/kidneys")
+        """
+        return self.loop.open_study(folder)
+
+    def createStudy(self, folder, labels):
+        """Make a study in a new or empty folder; returns the engine's Study.
+
+        >>> study = logic.createStudy("/data/kidneys", "1=artery,2=vein")
+        """
+        return self.loop.create_study(folder, labels)
+
+    def closeStudy(self):
+        """Let go of the study and end the workers that keep its model loaded."""
+        if self._loop is not None:
+            self._loop.close_study()
+
+    def addFiles(self, images, name=None, role="pool", group=None):
+        """Add one case: an image file or DICOM folder, or one per channel.
+
+        >>> logic.addFiles(["/data/ct/p01.nrrd"], role="test", group="patient 1")
+        """
+        return self.loop.add_files(images, name, role, group)
+
+    def addVolume(self, volumeNode, name=None, role="pool", group=None):
+        """Add a volume of the scene, or a list of them (channels), as one case.
+
+        >>> logic.addVolume(slicer.util.getNode("CTChest"))
+        """
+        nodes = volumeNode if isinstance(volumeNode, (list, tuple)) else [volumeNode]
+        return self.loop.add_volume_nodes(nodes, name, role, group)
+
+    def propose(
+        self, unit="slice", count=10, strategy=None, plane="axial", wait=True, onEvent=None
+    ):
+        """Find what is worth labeling next; returns the proposals, the best first.
+
+        >>> for proposal in logic.propose(count=5): print(proposal.case, proposal.index)
+        """
+        job = self.loop.start_proposing(unit, count, strategy, plane)
+        return self._ended(job, wait, onEvent, lambda: self.proposals())
+
+    def proposals(self):
+        """The open proposals, the best first."""
+        return self.loop.proposals()
+
+    def openCase(self, name, plane=None, index=None, useDraft=True):
+        """Load a case with its draft, newest labels or the model's output as editable segments.
+
+        >>> opened = logic.openCase("p01", "axial", 12)
+        >>> opened.volume_node, opened.segmentation_node
+        """
+        return self.loop.open_case(name, plane, index, useDraft)
+
+    def openProposal(self, proposal, useDraft=True):
+        """Load what was proposed and go to its slice.
+
+        >>> opened = logic.openProposal(logic.proposals()[0])
+        """
+        return self.loop.open_proposal(proposal, useDraft)
+
+    def acceptSlice(self, plane=None, index=None, seconds=None, annotator=None):
+        """Slice done: store the segments; only this slice counts as labeled. Returns the revision.
+
+        plane, index: by default those at which the case was opened; seconds: by label id.
+
+        >>> logic.acceptSlice(seconds={"artery": 95, "vein": 40})
+        """
+        return self.loop.accept_slice(plane, index, seconds or {}, annotator)
+
+    def acceptVolume(self, seconds=None, annotator=None):
+        """Volume done: store the segments; all of the case counts as labeled.
+
+        >>> logic.acceptVolume()
+        """
+        return self.loop.accept_volume(seconds or {}, annotator)
+
+    def saveDraft(self, slices=None, seconds=None):
+        """Keep the open case's segments without accepting them; openCase offers them again.
+
+        >>> logic.saveDraft({"axial": [12]})
+        """
+        return self.loop.drafting(slices or {}, seconds or {})()
+
+    def skip(self, proposal, reason=""):
+        """Don't label this; it isn't proposed again.
+
+        >>> logic.skip(logic.proposals()[0], "motion")
+        """
+        return self.loop.skip(proposal, reason)
+
+    def flag(self, proposal, reason=""):
+        """Mark a proposal because something is wrong with its case; it isn't proposed again.
+
+        >>> logic.flag(logic.proposals()[0], "wrong patient")
+        """
+        return self.loop.flag(proposal, reason)
+
+    def train(
+        self, preset="default", device="auto", iterations=None, seed=0, wait=True, onEvent=None
+    ):
+        """Train a model on the newest labels; returns the round.
+
+        >>> logic.train("fast", onEvent=print)
+        >>> job = logic.train(wait=False)   # labeling may go on meanwhile
+        """
+        job = self.loop.start_training(preset, device, iterations, seed)
+
+        def trained():
+            self.loop.reload_model()
+            return self.loop.study.current_round()
+
+        return self._ended(job, wait, onEvent, trained)
+
+    def segment(self, things, device="auto", wait=True, onEvent=None):
+        """Segment volume nodes, or cases by name; returns the segmentation nodes.
+
+        >>> logic.segment(["p01", slicer.util.getNode("CTChest")])
+        """
+        task = self.loop.start_segmenting(things, device)
+        return self._ended(task, wait, onEvent, lambda: task.nodes)
+
+    def compare(self, names=("manual", "model"), case=None, structure=None, limitMm=2.0):
+        """Compare two or three of a case's "manual", "model", "corrected" and "on screen" labels.
+
+        Returns what is in the scene: tables, and for `structure` (a label's id) colored models and
+        their worst spots, each by (first, second).
+
+        >>> shown = logic.compare(["manual", "model"], "p01", structure="artery")
+        >>> shown.worst["manual", "model"].mm
+        """
+        from ActiveSegLoopLib.scene.comparing import show_comparison
+
+        compared = self.loop.comparison(names, case, structure, limitMm)()
+        return show_comparison(compared, case or self.loop.opened.case.name, limitMm)
+
+    def report(self, folder, wait=True, onEvent=None):
+        """Write the report of the study into a folder; returns the path of its HTML page.
+
+        >>> logic.report("/data/kidneys-report")
+        """
+        job = self.loop.start_report(folder)
+        return self._ended(job, wait, onEvent, lambda: job.result["page"])
+
+    def advise(self, wait=True, onEvent=None):
+        """What to label next by what the study has measured: sentences with their numbers.
+
+        >>> print(*logic.advise(), sep="\\n")
+        """
+        job = self.loop.start_advice()
+        return self._ended(job, wait, onEvent, lambda: job.result["sentences"])
+
+    def rollBack(self, number):
+        """Use the model of another round.
+
+        >>> logic.rollBack(1)
+        """
+        self.loop.roll_back(number)
+
+    @staticmethod
+    def _ended(job, wait, onEvent, answer):
+        """The answer when the job has ended, or without waiting the job."""
+        from ActiveSegLoopLib.scene.processes import finish
+
+        if not wait:
+            return job
+        finish(job, onEvent)
+        return answer()
 
     def contents(self, study):
         """A study's cases and labels in one sentence each."""
