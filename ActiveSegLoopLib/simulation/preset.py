@@ -16,13 +16,14 @@ def simulation(gpu: bool) -> Preset:
     """
     recipe = get_preset("default", gpu)
     training = replace(
-        recipe.segmenter, iterations=300, batch_size=2, learning_rate=5e-3, average=0.97,
-        validations=0, patience=0,
+        recipe.segmenter, iterations=300, batch_size=2, learning_rate=2e-2, warm_up=20,
+        average=0.97, validations=0, patience=0,
     )
     return replace(
         recipe,
         plan=replace(recipe.plan, base_channels=8, patch_voxels=40_000, locator=False),
         segmenter=training,
         locator=training,
+        augmentation=replace(recipe.augmentation, spatial=0.2),
         hold_out=False,
     )

@@ -4,7 +4,7 @@ An oracle reveals the true labels of exactly what a strategy proposes; a model i
 test cases that it never sees, and asked for the next proposals. Every strategy begins with the same
 labels and is repeated with several seeds. All of it is in --out, and the same command, or just
 "simulate --out DIR", goes on with what was stopped or killed. With several GPUs:
-torchrun --nproc-per-node 2 -m ActiveSegLoopLib simulate ...
+torchrun --nproc-per-node 2 -m ActiveSegLoopLib simulate --first N ...
 """
 
 from __future__ import annotations
@@ -59,7 +59,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     budget.add_argument("--unit", choices=["slice", "volume"], help="what is proposed: slice")
     budget.add_argument("--plane", choices=["axial", "coronal", "sagittal"], help="default axial")
     budget.add_argument("--strategy", type=names, metavar="NAME[,NAME]", help="strategies")
-    budget.add_argument("--start", type=positive, metavar="N", help="labeled before the first")
+    budget.add_argument(
+        "--start", "--first", dest="start", type=positive, metavar="N",
+        help="labeled before the first training (--first: torchrun takes --start for its own)",
+    )
     budget.add_argument("--step", type=positive, metavar="N", help="labeled in each later round")
     budget.add_argument("--rounds", type=positive, metavar="N", help="trainings per run")
     budget.add_argument("--seeds", type=positive, metavar="N", help="runs per strategy")

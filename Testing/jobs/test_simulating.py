@@ -1,0 +1,165 @@
+"""The command `simulate`: from folders of images to results, in one process, several, torchrun."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ActiveSegLoopLib.jobs.command_line import make_parser
+from ActiveSegLoopLib.jobs.simulated_cases import find_simulated
+from Testing.jobs.conftest import LIVER, SPLEEN
+from Testing.jobs.running import call, environment, run, start
+from Testing.simulation.experiments import without_times
+
+CLASSES = f"{LIVER}=liver,{SPLEEN}=spleen"
+
+
+def options(data, out, *more) -> list:
+    """A small experiment on the six images: four to label, two to test on."""
+    return [
+        "simulate", "--out", out, "--images", data.images, "--labels", data.labels, "--test", 2,
+        "--classes", CLASSES, "--strategy", "random,equal_interval", "--start", 4, "--step", 4,
+        "--rounds", 2, "--seeds", 1, "--iterations", 2, "--passes", 2, "--device", "cpu", *more,
+    ]
+
+
+def lines_of(out) -> dict[str, list[dict]]:
+    """What every run has written, but for times."""
+    return {
+        path.parent.name: [without_times(json.loads(line)) for line in path.open()]
+        for path in sorted((out / "runs").glob("*/rounds.jsonl"))
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    """An experiment done in this process."""
+    out = tmp_path_factory.mktemp("finished") / "experiment"
+    assert call(*options(data, out)) == 0
+    return out
+
+
+def test_an_experiment_ends_with_results_of_every_run(finished):
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["finished"] and summary["labels"] == {"3": "liver", "7": "spleen"}
+    assert (summary["pool_cases"], summary["test_cases"]) == (4, 2)
+    assert [run["units"] for run in summary["runs"]] == [[4, 8], [4, 8]]
+    assert "random" in (finished / "table.txt").read_text()
+    for name in ("curves.png", "labels.png", "correlations.png"):
+        assert (finished / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_same_command_again_changes_nothing_and_the_folder_is_enough(finished, data, capsys):
+    before = lines_of(finished)
+    assert call(*options(data, finished)) == 0
+    assert call("simulate", "--out", finished, "--device", "cpu") == 0
+    assert lines_of(finished) == before
+    assert "AUBC" in capsys.readouterr().out
+
+
+def test_several_processes_come_to_the_same(finished, data, tmp_path):
+    ran = run(*options(data, tmp_path / "two", "--jobs", 2))
+    assert ran.returncode == 0, ran.stderr
+    assert lines_of(tmp_path / "two") == lines_of(finished)
+
+
+def test_the_processes_of_torchrun_share_the_runs_out(finished, data, tmp_path):
+    arguments = [str(argument) for argument in options(data, tmp_path / "two")]
+    arguments[arguments.index("--start")] = "--first"  # torchrun has a --start-method
+    ran = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+         "-m", "ActiveSegLoopLib", *arguments],
+        env=environment(), capture_output=True, text=True, timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert lines_of(tmp_path / "two") == lines_of(finished)
+    assert json.loads((tmp_path / "two" / "summary.json").read_text())["finished"]
+
+
+def test_after_a_kill_it_goes_on_and_ends_the_same(finished, data, tmp_path):
+    out = tmp_path / "killed"
+    process = start(*options(data, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        first = out / "runs" / "start-seed-0" / "rounds.jsonl"
+        while not first.exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+    finally:
+        process.send_signal(signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+        process.wait()
+        process.stdin.close()
+    assert lines_of(out) != lines_of(finished)
+    assert call("simulate", "--out", out, "--device", "cpu") == 0
+    assert lines_of(out) == lines_of(finished)
+
+
+def test_asked_to_stop_it_says_how_to_go_on(data, tmp_path, capsys):
+    (tmp_path / "stop").touch()
+    out = tmp_path / "stopped"
+    assert call(*options(data, out, "--cancel-file", tmp_path / "stop")) == 130
+    assert f"simulate --out {out}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("more", "said"), [
+    (["--strategy", "nonsense"], "nonsense"),
+    (["--unit", "volume"], "equal_interval"),
+    (["--test", 6], "leaves none"),
+    (["--test-images", "nowhere"], "--test-labels"),
+    (["--classes", "3:liver"], "isn't a label"),
+])
+def test_what_can_not_be_done_is_one_sentence(data, tmp_path, capsys, more, said):
+    assert call(*options(data, tmp_path / "out", *more)) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and said in error
+    assert not (tmp_path / "out" / "experiment.json").exists()
+
+
+def test_an_image_without_true_labels_is_refused_by_name(data, tmp_path, capsys):
+    (tmp_path / "labels").mkdir()
+    arguments = options(data, tmp_path / "out", "--labels", tmp_path / "labels")
+    assert call(*arguments) == 1
+    assert "p0.nii.gz has no label file" in capsys.readouterr().err
+
+
+def test_a_folder_with_another_experiment_is_refused(finished, data, capsys):
+    assert call(*options(data, finished, "--step", 5)) == 1
+    assert "step 4, not 5" in capsys.readouterr().err
+
+
+def test_without_images_there_must_be_something_to_go_on_with(tmp_path, capsys):
+    assert call("simulate", "--out", tmp_path / "nothing") == 1
+    assert "no experiment" in capsys.readouterr().err
+
+
+def cases_of(images, labels, *more):
+    """The cases that the command takes from a folder of images."""
+    arguments = ["simulate", "--out", "out", "--images", images, "--labels", labels, *more]
+    return find_simulated(make_parser().parse_args([str(argument) for argument in arguments]))
+
+
+def test_separate_test_images_are_tested_on_and_the_pool_is_all_others(data, tmp_path):
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    shutil.copy(data.image(5), tests / "p5.nii.gz")
+    found = cases_of(data.images, data.labels, "--test-images", tests, "--test-labels", data.labels)
+    assert [case.role for case in found] == ["pool"] * 6 + ["test"]
+    assert found[-1].images == (tests / "p5.nii.gz",)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_patients_images_lie_on_one_side_and_pool_limits_the_others(data, tmp_path, seed):
+    for number in range(6):
+        for folder, file in (("images", data.image(number)), ("labels", data.label(number))):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            shutil.copy(file, tmp_path / folder / f"{'ABC'[number // 2]}-{number}.nii.gz")
+    found = cases_of(
+        tmp_path / "images", tmp_path / "labels", "--group-regex", "^[A-C]", "--test", 1,
+        "--pool", 3, "--split-seed", seed,
+    )
+    roles = {role: {c.group for c in found if c.role == role} for role in ("pool", "test")}
+    assert len(roles["test"]) == 1 and not roles["test"] & roles["pool"]
+    assert [case.role for case in found] == ["pool"] * 3 + ["test"] * 2
