@@ -91,7 +91,7 @@ class ActiveSegLoopLogic(ScriptedLoadableModuleLogic):
     >>> logic.acceptSlice(seconds={"artery": 95})
     >>> logic.train("fast")
     >>> logic.segment(["p01"])
-    >>> print(logic.contents(study), logic.progress(study))
+    >>> print(logic.summary())
 
     What takes long runs in another process. With wait=False such a method returns a job at once:
     ask it for its events with `poll()` (from a timer, say) while it `is_running`; `cancel()` stops
@@ -126,6 +126,13 @@ class ActiveSegLoopLogic(ScriptedLoadableModuleLogic):
         >>> study = logic.createStudy("/data/kidneys", "1=artery,2=vein")
         """
         return self.loop.create_study(folder, labels)
+
+    def summary(self):
+        """Cases, labels and rounds of the open study in a few sentences.
+
+        >>> print(logic.summary())
+        """
+        return self.loop.summary()
 
     def closeStudy(self):
         """Let go of the study and end the workers that keep its model loaded."""
@@ -283,35 +290,6 @@ class ActiveSegLoopLogic(ScriptedLoadableModuleLogic):
             return job
         finish(job, onEvent)
         return answer()
-
-    def contents(self, study):
-        """A study's cases and labels in one sentence each."""
-        cases = study.cases()
-        counts = {role: sum(case.role == role for case in cases) for role in self._roles(cases)}
-        roles = ", ".join(f"{count} {role}" for role, count in counts.items())
-        labels = ", ".join(label.name for label in study.schema.labels)
-        return _("Cases: {count}{roles}. Labels: {labels}.").format(
-            count=len(cases), roles=f" ({roles})" if roles else "", labels=labels
-        )
-
-    def progress(self, study):
-        """Where the loop of labeling and training stands, in one sentence each."""
-        cases = study.cases()
-        labeled = sum(study.latest(case) is not None for case in cases)
-        current = study.current_round()
-        if current is None:
-            model = _("No model has been trained yet.")
-        else:
-            model = _("The current model is round {number}.").format(number=current.number)
-        counted = _("Labeled cases: {labeled} of {count}.").format(
-            labeled=labeled, count=len(cases)
-        )
-        return f"{counted} {model}"
-
-    @staticmethod
-    def _roles(cases):
-        """The roles that occur, in the order of their first case."""
-        return list(dict.fromkeys(case.role for case in cases))
 
 
 class ActiveSegLoopTest(ScriptedLoadableModuleTest):

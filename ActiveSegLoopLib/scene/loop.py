@@ -65,6 +65,25 @@ class Loop(Processes):
         self.use(None)
         self.opened = None
 
+    def summary(self) -> str:
+        """Cases, labels and rounds of the study in a few sentences."""
+        study = self.study
+        cases = study.cases()
+        roles = list(dict.fromkeys(case.role for case in cases))
+        counts = [f"{sum(case.role == role for case in cases)} {role}" for role in roles]
+        labeled = sum(study.latest(case) is not None for case in cases)
+        current = study.current_round()
+        model = (
+            "No model has been trained yet."
+            if current is None
+            else f"The current model is round {current.number}."
+        )
+        return (
+            f"Cases: {len(cases)}{' (' + ', '.join(counts) + ')' if counts else ''}, {labeled} of "
+            f"them labeled. Labels: {', '.join(label.name for label in study.schema.labels)}. "
+            f"{model}"
+        )
+
     def add_files(
         self,
         images: Sequence[str | os.PathLike],
