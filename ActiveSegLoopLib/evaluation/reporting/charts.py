@@ -87,7 +87,7 @@ def box_plots(
     axes.tick_params(axis="x", length=0, pad=14)
     axes.tick_params(axis="y", labelsize=_FONT)
     axes.set_xlim(-0.5, len(structures) - 0.5)
-    axes.set_ylim(0, 102)
+    axes.set_ylim(-2, 102)
     axes.set_ylabel("Dice, %", fontsize=_FONT + 1)
     axes.set_xlabel("small numbers: the round", fontsize=_FONT - 1, color="0.4")
     axes.grid(axis="y", color="0.9", linewidth=0.8)
@@ -100,7 +100,7 @@ def time_bars(
     rows: Sequence[tuple[str, float, float]], path: str | os.PathLike, unit: str
 ) -> None:
     """Draw minutes by hand and corrected per structure (name, seconds, seconds; NaN: none)."""
-    figure = Figure(figsize=(5.6, 0.9 + 0.5 * len(rows)), facecolor="white", layout="constrained")
+    figure = Figure(figsize=(5.6, 1.1 + 0.4 * len(rows)), facecolor="white", layout="constrained")
     axes = figure.add_subplot()
     for number, (name, shift, color) in enumerate(
         (("by hand", -0.19, "0.55"), ("corrected", 0.19, "#2b6ca3"))
@@ -114,7 +114,7 @@ def time_bars(
     axes.tick_params(axis="x", labelsize=_FONT)
     axes.set_xlabel(f"minutes per {unit}, mean", fontsize=_FONT)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=_FONT, loc="lower right")
+    figure.legend(frameon=False, fontsize=_FONT, loc="outside upper center", ncols=2)
     save(figure, path)
 
 

@@ -69,8 +69,8 @@ def time_summaries(times: Sequence[LabelingTime], names: dict[str, str]) -> list
         )
         notes = [
             "Mean ± SD over n cases, as the labeling tool measured them; pauses longer than its "
-            "idle limit aren't counted. The two were mostly measured on different cases, so that "
-            "the comparison isn't paired. The sum is over structures with both times.",
+            "idle limit aren't counted. The two are of different cases as a rule, so that the "
+            "comparison isn't paired. The sum is over structures with both times.",
         ]
         tables.append(
             Table(f"time_summary_{unit}", f"Labeling time: {said}", rows, columns, notes)

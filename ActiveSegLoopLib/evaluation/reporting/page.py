@@ -39,7 +39,7 @@ th, td { padding: .3rem .7rem; border-bottom: 1px solid #e3e8ee; text-align: lef
 th { background: #f4f6f9; font-weight: 600; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 figure { margin: 1.2rem 0; page-break-inside: avoid; }
-img { max-width: 100%; height: auto; }
+img { max-width: min(100%, 46rem); height: auto; }
 nav a { margin-right: 1rem; color: #2b6ca3; }
 pre { background: #f4f6f9; padding: .8rem; overflow-x: auto; font-size: .8rem; }
 @media print { nav { display: none; } body { max-width: none; padding: 0; } }

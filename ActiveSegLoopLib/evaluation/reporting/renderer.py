@@ -20,6 +20,7 @@ SIDES = {
 _SAMPLES = 2  # per pixel and direction, averaged
 _MOST_FRAGMENTS = 2_000_000  # drawn at a time, to bound the memory
 _AMBIENT, _SHINE, _GLOSS = 0.38, 0.16, 24
+_BOX_SIZES = np.unique(np.round(1.25 ** np.arange(45)).astype(int))  # pixels, up to 18,000
 _EDGE = 1e-9  # rounding, so that no gap shows between neighbors
 _SMOOTHED_NORMALS = 3  # rounds; only the light follows them, the surface stays where it is
 
@@ -33,7 +34,7 @@ class Frame:
     pixels: tuple[int, int]
 
 
-def frame_around(points: np.ndarray, pixels: int = 640, margin: float = 0.04) -> Frame:
+def frame_around(points: np.ndarray, pixels: int = 480, margin: float = 0.04) -> Frame:
     """A frame that holds all points (n, 3), from the front and the back alike.
 
     pixels: of the longer side.
@@ -96,11 +97,10 @@ def _nearest_fragments(
     count = high - low + 1  # of pixel centers that a triangle's box holds
     seen = (count > 0).all(axis=1)
     # Triangles of like size are drawn together, on boxes of the group's size.
-    group = np.ceil(np.log2(np.maximum(count, 1))).astype(int)
-    group = np.where(seen[:, None], group, -1)
-    for key in np.unique(group[seen], axis=0):
-        members = np.flatnonzero((group == key).all(axis=1))
-        box = 2**key
+    sizes = _BOX_SIZES[np.searchsorted(_BOX_SIZES, np.maximum(count, 1))]
+    sizes[~seen] = 0
+    for box in np.unique(sizes[seen], axis=0):
+        members = np.flatnonzero((sizes == box).all(axis=1))
         step = max(1, _MOST_FRAGMENTS // int(box.prod()))
         rows, columns = np.divmod(np.arange(box.prod()), box[0])
         for start in range(0, len(members), step):

@@ -167,8 +167,9 @@ def comparison_rows(evaluation: StageEvaluation, seed: int = 0) -> Table | None:
     )
     notes = [
         f"n counts patients. Holm's adjustment is over the {tested} tests of this table. d is the "
-        "mean difference over the SD of the differences (Cohen's d_z). Intervals are bootstrap "
-        "intervals.",
+        "mean difference over the SD of the differences (Cohen's d_z). The bootstrap intervals "
+        "aren't adjusted for the number of tests.",
+        *dict.fromkeys(row["note"] for row in rows if row["note"] and not math.isnan(row["t_p"])),
     ]
     title = f"Rounds compared on the same cases ({evaluation.role})"
     return Table(f"comparisons_{evaluation.role}", title, rows, columns, notes)
@@ -197,7 +198,7 @@ def reading(row: Row) -> str:
         said = f"{direction} by more than chance explains (Holm p {_compared(adjusted)})"
     else:
         said = "chance may explain the difference"
-    return f"{said}. {row['note']}".strip()
+    return f"{said}."
 
 
 def _compared(p: float) -> str:
