@@ -148,7 +148,7 @@ def test_several_windows_share_the_mask_of_a_pass(place):
     np.testing.assert_allclose(found.plain, predict(network, plan, image, CPU), atol=1e-5)
     # Blended variances rank the voxels as the variance of blended probabilities does.
     variance = expected.var(axis=0).mean(axis=0)
-    assert spearmanr(found.variance.ravel(), variance.ravel()).statistic > 0.9
+    assert spearmanr(found.variance.ravel(), variance.ravel()).statistic > 0.85
 
 
 def test_windows_say_where_they_lie_in_the_input():
