@@ -106,8 +106,13 @@ def advise(
     )
     choice, reason = decide(measured)
     return Advice(choice, reason, measured, plan_budget(
-        study, minutes, deepen=choice == SLICES
+        study, minutes, deepen=choice == SLICES, first=_proposed(study), pace=pace
     ))
+
+
+def _proposed(study: Study) -> list[str]:
+    """Cases that are proposed as whole volumes and still open, the first one first."""
+    return [item.case for item in study.proposals("open") if item.unit == "volume"]
 
 
 def _pool_state(study: Study) -> PoolState:

@@ -52,19 +52,21 @@ def plan_budget(
     minimum: int = MINIMUM_SLICES,
     deepen: bool = False,
     first: Sequence[str] = (),
+    pace: Pace | None = None,
 ) -> BudgetPlan:
     """Spread a time budget evenly over as many volumes as it allows (Zharov 2022, step 2).
 
     Every volume gets the fewest slices that show each structure `minimum` times; what time is left
     becomes more slices, one volume after the other. Unlabeled cases of the pool come first, those
     named in `first` ahead of them (proposals), then one of each patient that has no labels; with
-    deepen, or when all are labeled, the labeled ones with the fewest slices. Raises SelectionError
-    for a budget that isn't a positive number of minutes.
+    deepen, or when all are labeled, the labeled ones with the fewest slices. pace: measured here
+    when left out. Raises SelectionError for a budget that isn't a positive number of minutes.
     """
     if not (math.isfinite(minutes) and minutes > 0):
         raise SelectionError(f"A budget needs minutes above 0, not {minutes:g}.")
     plane = main_plane(study)
-    pace, need = measure_pace(study), slices_needed(study, plane, minimum)
+    pace = pace or measure_pace(study)
+    need = slices_needed(study, plane, minimum)
     empty = BudgetPlan(minutes, plane, minimum)
     if not pace.is_measured or math.fsum(pace.structures.values()) <= 0:
         return _noted(

@@ -157,15 +157,15 @@ def _visible(
 
     Of one plane, or of every plane in which slices were annotated (axial for a whole volume).
     """
-    labels = study.labelmap(revision).array
+    labels, schema = study.labelmap(revision).array, study.schema
     planes = (plane,) if plane else _planes(annotations)
     parts = []
     for each in planes:
-        annotated = annotated_slices(annotations, geometry, each, study.schema)
+        annotated = annotated_slices(annotations, geometry, each, schema)
         axis = geometry.axis_of(each)
         others = tuple(a for a in range(3) if a != axis)
         shown = np.stack(
-            [(labels == label.value).any(axis=others) for label in study.schema.labels], axis=1
+            [(labels == label.value).any(axis=others) for label in schema.labels], axis=1
         )
         parts.append((shown & annotated)[annotated.any(axis=1)])
     return np.concatenate(parts)

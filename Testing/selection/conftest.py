@@ -8,6 +8,7 @@ import pytest
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.study import LabelSchema, Study, database
+from Testing.selection.synthetic import History
 from Testing.study.samples import GRID
 
 
@@ -28,3 +29,9 @@ def pool(tmp_path) -> Study:
         write_volume(path, Volume(random.normal(size=GRID.shape).astype(np.float32), GRID))
         study.add_case([path])
     return study
+
+
+@pytest.fixture
+def history(tmp_path) -> History:
+    """A study to which cases, labels and rounds are added without training."""
+    return History(tmp_path)
