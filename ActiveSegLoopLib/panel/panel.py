@@ -1,0 +1,174 @@
+"""The whole panel: its sections, the open study, and what the scene remembers of both."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import qt
+import slicer
+from slicer.util import VTKObservationMixin
+
+from ActiveSegLoopLib.panel.background import Background
+from ActiveSegLoopLib.panel.parameters import Parameters
+from ActiveSegLoopLib.panel.section import Section
+from ActiveSegLoopLib.panel.study_section import StudySection
+
+# In the order of the work; each class has its .ui file and a collapsible button of its name.
+SECTIONS: tuple[type[Section], ...] = (StudySection,)
+
+
+class Panel(VTKObservationMixin):
+    """The sections one below the other; Slicer's module widget passes its calls on to here.
+
+    logic: the module's; layout: of the module's widget; resource: a function from a file's name
+    below Resources to its path.
+    """
+
+    def __init__(self, logic: Any, layout: Any, resource: Callable[[str], str]) -> None:
+        VTKObservationMixin.__init__(self)
+        self.logic = logic
+        self.resource = resource
+        self.background = Background()
+        self.study: Any = None
+        self.parameters: Any = None
+        self._connected: int | None = None
+        self._restoring = False
+        self.ui = SimpleNamespace()
+        self._tops = []
+        for kind in SECTIONS:
+            top = slicer.util.loadUI(resource(f"UI/{kind.__name__}.ui"))
+            layout.addWidget(top)
+            self._tops.append(top)
+            vars(self.ui).update(vars(slicer.util.childWidgetVariables(top)))
+        layout.addStretch(1)
+        for top in self._tops:
+            top.setMRMLScene(slicer.mrmlScene)
+        self.sections = {kind.name: kind(self) for kind in SECTIONS}
+        self.use_parameters()
+        for name, section in self.sections.items():
+            section.setup()
+            button = getattr(self.ui, f"{name}CollapsibleButton")
+            button.connect("contentsCollapsed(bool)", self._remembering(name))
+        self._observe_scene()
+        self.restore()
+
+    def use_parameters(self) -> None:
+        """Connect the widgets to the scene's parameter node."""
+        self.release_parameters()
+        self.parameters = Parameters(self.logic.getParameterNode())
+        self._connected = self.parameters.connectGui(self.ui)
+
+    def release_parameters(self) -> None:
+        """Let go of the parameter node: the scene is about to be closed, or the panel ends."""
+        if self._connected is not None:
+            self.parameters.disconnectGui(self._connected)
+            self._connected = None
+
+    def open_study(self, study: Any) -> None:
+        """Show this study, None for none, in all sections."""
+        for section in self.sections.values():
+            section.close_study()
+        self.study = study
+        self.parameters.study_folder = "" if study is None else str(study.folder)
+        self.show_study()
+
+    def show_study(self) -> None:
+        """Show the study in all sections after it changed."""
+        for section in self.sections.values():
+            section.show_study()
+
+    def labels_changed(self) -> None:
+        """A label was added, renamed or colored: say so to whoever shows labels."""
+        for section in self.sections.values():
+            section.labels_changed()
+
+    def open_case(self, name: str) -> None:
+        """Show a case to look at or to label."""
+
+    def show_section(self, name: str) -> None:
+        """Unfold a section."""
+        getattr(self.ui, f"{name}CollapsibleButton").collapsed = False
+
+    def enter(self) -> None:
+        """The user turned to this module."""
+        for section in self.sections.values():
+            section.enter()
+
+    def exit(self) -> None:
+        """The user turned to another module."""
+        for section in self.sections.values():
+            section.exit()
+
+    def cleanup(self) -> None:
+        """Let go of everything; Slicer calls this before the panel is destroyed or reloaded."""
+        self.removeObservers()
+        for section in self.sections.values():
+            section.cleanup()
+        self.background.finish()
+        self.release_parameters()
+        self.study = None
+        for top in self._tops:
+            top.setMRMLScene(None)
+            top.deleteLater()
+        self._tops = []
+
+    def restore(self) -> None:
+        """Show what the parameter node remembers: study, section, and what was being labeled."""
+        remembered = self.parameters
+        if remembered.section in self.sections:
+            self._restoring = True
+            for name in self.sections:
+                button = getattr(self.ui, f"{name}CollapsibleButton")
+                button.collapsed = name != remembered.section
+            self._restoring = False
+        folder = remembered.study_folder
+        if folder and (self.study is None or str(self.study.folder) != folder):
+            if Path(folder).is_dir():
+                self.sections["study"].open_folder(folder)
+            else:
+                self.sections["study"].tell_missing(folder)
+        for section in self.sections.values():
+            section.restore()
+
+    def _remembering(self, name: str) -> Callable[[bool], None]:
+        def remember(collapsed: bool) -> None:
+            if not collapsed and not self._restoring and self._connected is not None:
+                self.parameters.section = name
+
+        return remember
+
+    def _observe_scene(self) -> None:
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self._on_start_close)
+        self.addObserver(scene, scene.EndCloseEvent, self._on_end_close)
+        self.addObserver(scene, scene.EndImportEvent, self._on_end_import)
+
+    def _on_start_close(self, caller: Any, event: Any) -> None:
+        for section in self.sections.values():
+            section.scene_closes()
+        self.release_parameters()
+
+    def _on_end_close(self, caller: Any, event: Any) -> None:
+        """The study stays open; what was shown of it went with the scene."""
+        self.use_parameters()
+        if self.study is not None:
+            self.parameters.study_folder = str(self.study.folder)
+        for section in self.sections.values():
+            section.scene_closed()
+
+    def _on_end_import(self, caller: Any, event: Any) -> None:
+        self.use_parameters()
+        # The scene has called us from within its loading: show what it holds once that is over.
+        qt.QTimer.singleShot(0, self._restore_later)
+
+    def _restore_later(self) -> None:
+        if not self._tops:
+            return
+        try:
+            self.restore()
+        except Exception:
+            logging.exception("ActiveSegLoop: the panel couldn't be shown as the scene says.")

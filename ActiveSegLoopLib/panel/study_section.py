@@ -1,0 +1,142 @@
+"""The section Study: a study's folder, its labels, and the images in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from ActiveSegLoopLib.panel.adding import Adding
+from ActiveSegLoopLib.panel.icons import set_icons
+from ActiveSegLoopLib.panel.labels import Labels
+from ActiveSegLoopLib.panel.overview import overview, role_text, state_text, study_text
+from ActiveSegLoopLib.panel.section import Section, guarded, pressed
+from ActiveSegLoopLib.panel.tables import current_key, fill, key_of, stretch
+
+
+class StudySection(Section):
+    """Opens and creates studies and shows their cases."""
+
+    name = "study"
+
+    def setup(self) -> None:
+        """Fill and connect the widgets."""
+        set_icons(
+            (self.ui.openButton, "SP_DirOpenIcon"),
+            (self.ui.createButton, "SP_FileDialogNewFolder"),
+        )
+        self.labels = Labels(self)
+        self.adding = Adding(self)
+        # An emptied line and a folder that doesn't exist yet change only the line's text.
+        self.ui.studyPathLineEdit.comboBox().connect("editTextChanged(QString)", self.on_path)
+        self.ui.studyPathLineEdit.connect("currentPathChanged(QString)", self.on_path)
+        self.ui.openButton.connect("clicked(bool)", self.on_open)
+        self.ui.createButton.connect("clicked(bool)", self.on_create)
+        self.ui.caseSearchBox.connect("textChanged(QString)", self.on_filter)
+        self.ui.caseTable.connect("cellDoubleClicked(int,int)", self.on_case_double_clicked)
+        self.ui.caseTable.connect("itemSelectionChanged()", self.on_case_selected)
+        self.ui.openCaseButton.connect("clicked(bool)", self.on_open_case)
+        stretch(self.ui.caseTable, 0)
+        # By the click on a heading, and not before: in the order in which they were added.
+        self.ui.caseTable.horizontalHeader().setSortIndicator(-1, qt.Qt.AscendingOrder)
+        self.on_path()
+        self.show_study()
+
+    @guarded
+    def on_path(self) -> None:
+        """The line names another folder."""
+        named = bool(self.ui.studyPathLineEdit.currentPath.strip())
+        self.ui.openButton.enabled = named
+        self.ui.createButton.enabled = named
+
+    @pressed
+    def on_open(self) -> None:
+        """Open the study in the chosen folder."""
+        self.open_folder(self.ui.studyPathLineEdit.currentPath.strip())
+
+    @pressed
+    def on_create(self) -> None:
+        """Make a study in the chosen folder, with the labels of the table."""
+        folder = self.ui.studyPathLineEdit.currentPath.strip()
+        # With a study open, the table shows its labels: they are the new study's, too.
+        schema = self.labels.schema()
+        self._opened(self.logic.loop.create_study(folder, schema))
+        self.tell(_("The study was created. Add images to it next."))
+
+    @guarded
+    def open_folder(self, folder: str) -> None:
+        """Open the study in a folder, or say in one sentence why it can't be opened."""
+        study = self.logic.loop.open_study(folder)
+        self._opened(study)
+
+    def tell_missing(self, folder: str) -> None:
+        """The scene names a study that isn't there any more."""
+        self.tell(
+            _("The study of this scene, {folder}, isn't there: open it where it lies now.").format(
+                folder=folder
+            )
+        )
+
+    def show_study(self) -> None:
+        """Show the labels, and ask for the cases."""
+        self.labels.show()
+        study = self.study
+        self.adding.show()
+        self.ui.caseSearchBox.enabled = study is not None
+        if study is None:
+            self.ui.studyLabel.text = _(
+                "Choose a folder: open the study in it, or write down the labels and create one."
+            )
+            fill(self.ui.caseTable, [])
+            return
+        self.panel.background.start(lambda: overview(study), self._show_cases, self.tell_error)
+
+    @guarded
+    def on_filter(self) -> None:
+        """Show only the rows with the words of the search box."""
+        words = self.ui.caseSearchBox.text.casefold().split()
+        table = self.ui.caseTable
+        for row in range(table.rowCount):
+            cells = [table.item(row, column) for column in range(table.columnCount)]
+            text = " ".join(cell.text() for cell in cells if cell is not None).casefold()
+            table.setRowHidden(row, not all(word in text for word in words))
+
+    @guarded
+    def on_case_selected(self) -> None:
+        """A row was chosen, or none."""
+        self.ui.openCaseButton.enabled = current_key(self.ui.caseTable) is not None
+
+    @guarded
+    def on_case_double_clicked(self, row: int, column: int) -> None:
+        """Open the case of this row."""
+        self.panel.open_case(key_of(self.ui.caseTable, row))
+
+    @pressed
+    def on_open_case(self) -> None:
+        """Open the case of the chosen row."""
+        self.panel.open_case(current_key(self.ui.caseTable))
+
+    def _opened(self, study: Any) -> None:
+        line = self.ui.studyPathLineEdit
+        if Path(line.currentPath) != study.folder:
+            line.currentPath = str(study.folder)
+        line.addCurrentPathToHistory()
+        self.panel.open_study(study)
+
+    def _show_cases(self, found: Any) -> None:
+        if self.study is None or found.folder != self.study.folder:
+            return  # another study was opened meanwhile
+        self.ui.studyLabel.text = study_text(found)
+        rows = [
+            (
+                case.name,
+                (case.name, state_text(case), role_text(case.role),
+                 "" if case.group == case.name else case.group),
+            )
+            for case in found.cases
+        ]
+        fill(self.ui.caseTable, rows)
+        self.on_filter()
+        self.on_case_selected()
