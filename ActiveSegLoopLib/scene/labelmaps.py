@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import slicer
@@ -48,17 +48,27 @@ class Snapshot:
         values = {segment.id: segment.value for segment in segments}
         largest = max(values.values(), default=0)
         result = np.zeros(self.geometry.shape, np.uint8 if largest <= 255 else np.uint16)
+        overlaps: dict[tuple[int, int], int] = {}
         for number, layer in enumerate(self.layers):
             table = self._table(layer, values, result.dtype)
-            mapped = table[layer.array]
-            part = result[_slices(layer)]
-            if number == 0:
-                part[...] = mapped
-                continue
-            drawn = mapped > 0
-            if overlap == "error":
-                self._require_apart(part, mapped, segments)
-            part[drawn] = mapped[drawn]
+            place = _slices(layer)
+            for z, labels in enumerate(layer.array):
+                mapped = _mapped(labels, table)
+                part = result[layer.low[0] + z][place[1:]]
+                if number == 0:
+                    part[...] = mapped
+                    continue
+                drawn = mapped > 0
+                shared = drawn & (part > 0)
+                if shared.any():
+                    pairs = np.stack([part[shared], mapped[shared]]).astype(np.int64)
+                    codes, counts = np.unique(pairs[0] << 16 | pairs[1], return_counts=True)
+                    for code, count in zip(codes.tolist(), counts.tolist()):
+                        pair = code >> 16, code & 0xFFFF
+                        overlaps[pair] = overlaps.get(pair, 0) + count
+                part[drawn] = mapped[drawn]
+        if overlaps and overlap == "error":
+            self._tell_overlap(overlaps, segments)
         return Volume(result, self.geometry)
 
     def _table(self, layer: Layer, values: Mapping[str, int], dtype: np.dtype) -> np.ndarray:
@@ -75,19 +85,15 @@ class Snapshot:
                 )
         return table
 
-    def _require_apart(
-        self, part: np.ndarray, mapped: np.ndarray, segments: Sequence[Segment]
-    ) -> None:
-        shared = (part > 0) & (mapped > 0)
-        if shared.any():
-            names = {segment.value: self.names.get(segment.id, segment.name)
-                     for segment in segments}
-            first, second = int(part[shared][0]), int(mapped[shared][0])
-            count = int(np.count_nonzero(shared & (part == first) & (mapped == second)))
-            raise ImageError(
-                f"The segments '{names[first]}' and '{names[second]}' of '{self.name}' overlap in "
-                f"{count} voxels: make them not overlap in the Segment Editor."
-            )
+    def _tell_overlap(
+        self, overlaps: Mapping[tuple[int, int], int], segments: Sequence[Segment]
+    ) -> NoReturn:
+        names = {s.value: self.names.get(s.id, s.name) for s in segments}
+        (first, second), count = max(overlaps.items(), key=lambda item: item[1])
+        raise ImageError(
+            f"The segments '{names[first]}' and '{names[second]}' of '{self.name}' overlap in "
+            f"{count} voxels: make them not overlap in the Segment Editor."
+        )
 
 
 def labelmap_of(
@@ -191,3 +197,13 @@ def _reference(geometry: Geometry) -> Any:
 
 def _slices(layer: Layer) -> tuple[slice, ...]:
     return tuple(slice(a, a + n) for a, n in zip(layer.low, layer.array.shape))
+
+
+def _mapped(labels: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """A slice's values by a table; several times faster for bytes than numpy's own indexing."""
+    if labels.dtype != np.uint8 or table.dtype != np.uint8:
+        return table[labels]
+    whole = np.zeros(256, np.uint8)
+    whole[: len(table)] = table[:256]
+    translated = labels.tobytes().translate(whole.tobytes())
+    return np.frombuffer(translated, np.uint8).reshape(labels.shape)
