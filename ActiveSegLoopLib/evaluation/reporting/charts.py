@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 
 import matplotlib
 import numpy as np
@@ -30,17 +31,37 @@ _FONT = 9
 @contextmanager
 def drawing() -> Iterator[None]:
     """Draw with names of any characters: "$" is no formula, and letters come from several fonts."""
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    fonts = [name for name in _FONTS if name in installed]
+    fonts = list(_installed())
     with matplotlib.rc_context({"text.parse_math": False, "font.family": fonts}):
         yield
 
 
-def chart_name(name: str) -> str:
-    """A name as charts can show it: not too long, and not hidden from a legend."""
+@cache
+def _installed() -> dict[str, str]:
+    """The fonts to draw with: the file by the name."""
+    files = {font.name: font.fname for font in font_manager.fontManager.ttflist}
+    return {name: files[name] for name in _FONTS if name in files}
+
+
+@cache
+def _letters() -> frozenset[int]:
+    """All that these fonts can draw."""
+    found: set[int] = set()
+    for file in _installed().values():
+        found |= set(font_manager.get_font(file).get_charmap())
+    return frozenset(found)
+
+
+def chart_name(name: str, otherwise: str) -> str:
+    """A name as charts can show it: not too long, and not hidden from a legend.
+
+    otherwise: taken if no font on this machine has all letters of the name.
+    """
+    if not _letters().issuperset(map(ord, name)):
+        name = otherwise
     short = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
-    # A label that begins with "_" isn't shown by matplotlib.
-    return f" {short}" if short.startswith("_") else short
+    # A label that begins with "_" isn't shown by matplotlib; a space of no width comes before it.
+    return f"\u200b{short}" if short.startswith("_") else short
 
 
 def box_plots(
@@ -81,7 +102,7 @@ def box_plots(
             axes.annotate(name.removeprefix("round "), (x, 0), xycoords=("data", "axes fraction"),
                           xytext=(0, -3), textcoords="offset points", ha="center", va="top",
                           fontsize=_FONT - 2, color="0.4")
-    axes.set_xticks(range(len(structures)), [chart_name(name) for name in structures],
+    axes.set_xticks(range(len(structures)), structures,
                     fontsize=_FONT, rotation=20 if len(structures) > 4 else 0,
                     ha="right" if len(structures) > 4 else "center")
     axes.tick_params(axis="x", length=0, pad=14)
@@ -108,7 +129,7 @@ def time_bars(
         lengths = [row[1 + number] / 60 for row in rows]
         axes.barh([i + shift for i in range(len(rows))], np.nan_to_num(lengths), 0.36,
                   color=color, label=name)
-    axes.set_yticks(range(len(rows)), [chart_name(row[0]) for row in rows], fontsize=_FONT)
+    axes.set_yticks(range(len(rows)), [row[0] for row in rows], fontsize=_FONT)
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=_FONT)

@@ -71,23 +71,31 @@ class _Artist:
         self.study = measured.study
         self.folder = folder
         self.count = 0
+        self.named = {id: chart_name(name, id) for id, name in measured.names.items()}
         self.segments = [
-            Segment(s.id, s.value, chart_name(measured.names[s.id]), s.color)
+            Segment(s.id, s.value, self.named[s.id], s.color)
             for s in self.study.schema.segments()
         ]
+        # This machine has no font for some names: pictures show the labels' ids in their place.
+        self.aside = "".join(
+            f" In the picture {id} stands for {measured.names[id]}."
+            for id, shown in self.named.items() if shown == id != measured.names[id]
+        )
 
     def charts(self) -> Iterator[Picture]:
         """Learning curve and box plots of every role that was scored."""
         for evaluation in self.measured.evaluations:
-            named = {id: chart_name(name) for id, name in evaluation.names.items()}
-            stages = evaluation.scores.stages(evaluation.rounds, evaluation.cases, named)
+            stages = evaluation.scores.stages(
+                evaluation.rounds, evaluation.cases, self.named
+            )
             role = evaluation.role
             path = self._path(f"learning-curve-{role}")
             learning_curve(stages, self.segments, path)
             yield Picture(
                 "stages", f"Learning curve ({role})",
                 f"Dice over the number of training cases: means over the same "
-                f"{len(evaluation.cases)} cases with a band of one SD; black: over all.", path,
+                f"{len(evaluation.cases)} cases with a band of one SD; black: over all."
+                f"{self.aside}", path,
             )
             values = {
                 structure: {
@@ -103,17 +111,21 @@ class _Artist:
             yield Picture(
                 "stages", f"Dice of every case ({role})",
                 "Each dot is a case; boxes, from five cases on, span the middle half with the "
-                "median as a line.", path,
+                f"median as a line.{self.aside}", path,
             )
 
     def times(self) -> Iterator[Picture]:
         """Bars of the labeling times."""
         for table in self.measured.shown("time_summary_case", "time_summary_slice"):
-            rows = [(r["structure"], r["manual_mean"], r["corrected_mean"]) for r in table.rows]
+            drawn = {name: self.named[id] for id, name in self.measured.names.items()}
+            rows = [
+                (drawn.get(r["structure"], r["structure"]), r["manual_mean"], r["corrected_mean"])
+                for r in table.rows
+            ]
             unit = table.name.rpartition("_")[2]
             path = self._path(f"time-{unit}")
             time_bars(rows, path, unit)
-            yield Picture("time", table.title, "Mean labeling time; missing bars: none.", path)
+            yield Picture("time", table.title, f"Mean times; no bar: none.{self.aside}", path)
 
     def worst(self, entry: Ranked) -> Iterator[Picture]:
         """The slices that show most of what is wrong in a case's worst structure."""
@@ -123,6 +135,7 @@ class _Artist:
         caption = (
             f"The slices with most voxels wrong in {name} (Dice {100 * overlap.dice:.1f} %; "
             f"{overlap.truth_ml:.1f} ml labeled, {overlap.predicted_ml:.1f} ml predicted)."
+            f"{self.aside}"
         )
         try:
             truth, prediction, at = self._shown(entry)
