@@ -1,0 +1,331 @@
+"""What each strategy picks from evidence made by hand, and the registry."""
+
+import importlib
+import re
+import sys
+
+import numpy as np
+import pytest
+
+from ActiveSegLoopLib.errors import SelectionError
+from ActiveSegLoopLib.selection import strategies
+from ActiveSegLoopLib.selection.clustering import k_means, one_per_group, typicality
+from ActiveSegLoopLib.selection.picking import Rules, pick
+from ActiveSegLoopLib.selection.registry import STRATEGIES, Ranking, strategy
+from ActiveSegLoopLib.selection.strategies import get_strategy
+from ActiveSegLoopLib.selection.strategies.attention import attention_correlation
+from ActiveSegLoopLib.selection.strategies.clasp import noise_beta
+from Testing.selection.made import candidates, made_case, scored
+
+
+def picks(name, found, **rules):
+    """Case and slice of each pick, and the reasons."""
+    rules = {"min_distance_mm": 0.0} | rules
+    chosen = list(pick(found, get_strategy(name, found.unit), Rules(**rules)))
+    places = [(found.cases[found.case[p.number]].name, int(found.index[p.number])) for p in chosen]
+    return places, [p.reason for p in chosen]
+
+
+def test_random_draws_every_candidate_about_as_often():
+    counts = np.zeros(10)
+    for seed in range(400):
+        found = candidates(made_case(slices=10), count=3, seed=seed)
+        for _, index in picks("random", found)[0]:
+            counts[index] += 1
+    assert counts.sum() == 1200 and counts.min() > 85 and counts.max() < 155
+
+
+def test_random_changes_with_the_round_too():
+    one, other = (picks("random", candidates(made_case(slices=50), count=5, round_index=r))[0]
+                  for r in (0, 1))
+    assert one != other
+
+
+def test_random_foreground_keeps_to_what_the_model_sees():
+    foreground = np.zeros((10, 2), int)
+    foreground[3:6, 0] = 9
+    foreground[7:9, 1] = 9
+    case = made_case(foreground=foreground[:, :1] * [1, 0], labeled=(4,))
+    places, reasons = picks("random_foreground", candidates(case, count=3))
+    assert {i for _, i in places[:2]} == {3, 5} and places[2][1] not in (3, 4, 5)
+    assert "where the model sees a structure" in reasons[0]
+    assert "no slice with a structure is left" in reasons[2]
+    case = made_case(foreground=foreground)
+    places, reasons = picks("random_foreground", candidates(case, count=2), per_class=True)
+    assert places[1][1] in (7, 8) and "where the model sees 'vein'" in reasons[1]
+    _, reasons = picks("random_foreground", candidates(made_case(), count=1))
+    assert "without a model" in reasons[0]
+    blind = made_case(foreground=np.zeros((10, 2), int))
+    assert "sees no structure" in picks("random_foreground", candidates(blind))[1][0]
+
+
+@pytest.mark.parametrize("count", [1, 3, 5, 10])
+def test_equal_interval_takes_every_nth_slice_of_all_volumes(count):
+    cases = [made_case("a", 20), made_case("b", 30)]
+    places, _ = picks("equal_interval", candidates(*cases, count=count, seed=count))
+    along = sorted(i + 20 * (name == "b") for name, i in places)
+    assert set(np.diff(along)) <= {50 // count, -(-50 // count)} and along[0] <= 50 / count
+    other = picks("equal_interval", candidates(*cases, count=count, seed=count + 1))[0]
+    assert other != places, "another seed starts elsewhere"
+
+
+@pytest.mark.parametrize("name", ["entropy", "variance", "mutual_information", "expected_error"])
+def test_the_most_uncertain_come_first_and_name_the_label(name):
+    measure = STRATEGIES[name].measure
+    labels = np.array([[1, 1], [1, 1], [1, 9], [1, 1]]) / 10
+    case = made_case(slices=4, measures={measure: scored([0.1, 0.4, 0.3, 0.2], labels)})
+    places, reasons = picks(name, candidates(case, count=2))
+    assert places == [("a", 1), ("a", 2)] and "on 'vein'" in reasons[1]
+    places, _ = picks(name, candidates(case, count=2), per_class=True)
+    assert places[1] == ("a", 2)
+    volume = made_case(plane=None, slices=1, measures={measure: scored([0.3])})
+    assert picks(name, candidates(volume, unit="volume"))[0] == [("a", 0)]
+
+
+def test_a_label_of_which_nothing_is_known_is_served_by_all_together():
+    labels = np.array([[1, 0], [2, 0], [1, 0]])
+    case = made_case(slices=3, measures={"entropy": scored([0.1, 0.2, 0.3], labels)})
+    places, reasons = picks("entropy", candidates(case, count=2), per_class=True)
+    assert places == [("a", 1), ("a", 2)]
+    assert "nothing is known of 'vein' there" in reasons[1]
+
+
+def test_attention_takes_the_lowest_agreement():
+    dice = np.r_[np.linspace(0.2, 0.9, 10), [np.nan] * 3]
+    case = made_case(
+        slices=13, labeled=range(10), dice=dice, measures={"entropy": scored(np.zeros(13))},
+        agreement=np.r_[np.linspace(0.1, 0.8, 10), 0.5, 0.2, 0.9],
+    )
+    assert attention_correlation(candidates(case)) == pytest.approx(1)
+    places, reasons = picks("attention", candidates(case, count=3))
+    assert places == [("a", 11), ("a", 10), ("a", 12)]
+    assert reasons[0].startswith("attention and segmentation agree little (P-DSC 0.20)")
+
+
+@pytest.mark.parametrize(
+    "agreement, words",
+    [
+        (np.linspace(0.9, 0.1, 12), r"correlation with the true Dice is -1\.00 on the labeled"),
+        (np.full(12, 0.7), r"is 0\.00 on the labeled"),
+        (None, "this model has no attention maps"),
+    ],
+)
+def test_attention_that_is_no_guide_gives_way_to_entropy_and_says_so(agreement, words):
+    dice = np.r_[np.linspace(0.2, 0.9, 10), [np.nan] * 2]
+    entropy = np.r_[np.zeros(10), 1, 2]
+    case = made_case(
+        slices=12, labeled=range(10), dice=dice, agreement=agreement,
+        measures={"entropy": scored(entropy)},
+    )
+    places, reasons = picks("attention", candidates(case, count=1))
+    assert places == [("a", 11)]
+    assert "most uncertain" in reasons[0] and "(entropy, as" in reasons[0]
+    assert re.search(words, reasons[0])
+
+
+def test_clasp_splits_two_thirds_over_the_labels_and_its_noise_decays():
+    assert [noise_beta(r, 5) for r in (0, 2, 4, 7)] == pytest.approx([1, 10, 100, 100])
+    # One slice is best for each label, another over all.
+    labels = np.full((60, 2), 1e-3)
+    labels[10, 0] = labels[20, 1] = 1.0
+    overall = np.full(60, 1e-3)
+    overall[30] = 1.0
+    measures = {"entropy.mean": scored(overall, labels)}
+    found = candidates(made_case(slices=60, measures=measures), count=3, round_index=9)
+    places, reasons = picks("clasp", found)
+    assert places == [("a", 10), ("a", 20), ("a", 30)]
+    words = ("'artery'", "'vein'", "all classes")
+    assert all(word in reason for word, reason in zip(words, reasons))
+    noisy = [picks("clasp", candidates(made_case(slices=60, measures={
+        "entropy.mean": scored(np.linspace(1, 2, 60))}), count=3, seed=s))[0] for s in range(5)]
+    assert len({tuple(p) for p in noisy}) == 5, "in the first round chance has a say"
+
+
+def test_the_power_of_clasps_noise_is_the_formulas():
+    """argmax of log score + Gumbel(0, 1/beta) picks i with probability score_i^beta / sum."""
+    measures = {"entropy.mean": scored([1.0, 2.0, 4.0])}
+    counts = np.zeros(3)
+    for seed in range(900):
+        case = made_case(slices=3, measures=measures)
+        counts[picks("clasp", candidates(case, count=1, seed=seed))[0][0][1]] += 1
+    assert np.allclose(counts / 900, [1 / 7, 2 / 7, 4 / 7], atol=0.05)
+
+
+def test_core_set_takes_what_is_farthest_from_all_that_is_labeled():
+    features = np.array([[0, 3], [1, 3], [10, 3], [11, 3], [5, 3]], float)
+    case = made_case(
+        slices=5, labeled=(0,), features=features, foreground=np.ones((5, 2), int)
+    )
+    assert [i for _, i in picks("core_set", candidates(case, count=3))[0]] == [3, 4, 1]
+    fresh = made_case(slices=5, features=features, foreground=np.ones((5, 2), int))
+    assert picks("core_set", candidates(fresh, count=1))[0][0][1] == 4, "the most ordinary"
+    background = np.ones((5, 2), int)
+    background[3] = 0
+    case = made_case(slices=5, labeled=(0,), features=features, foreground=background)
+    assert [i for _, i in picks("core_set", candidates(case, count=4))[0]][-1] == 3
+
+
+def test_typical_and_diverse_takes_the_middle_of_each_group():
+    random = np.random.default_rng(0)
+    groups = [np.r_[[[0.0, 0]], random.normal(0, 1, (20, 2))], random.normal(50, 1, (9, 2))]
+    features = np.concatenate([*groups, [[-200.0, 300]]])
+    cases = [
+        made_case(f"{n:02d}", slices=1, plane=None, image=row[None])
+        for n, row in enumerate(features)
+    ]
+    places, reasons = picks("typical_diverse", candidates(*cases, unit="volume", count=3))
+    numbers = [int(name) for name, _ in places]
+    assert numbers[0] < 21 and np.linalg.norm(features[numbers[0]]) < 1
+    assert 21 <= numbers[1] < 30 and numbers[2] == 30
+    assert reasons[0] == "typical of 21 volumes that look alike"
+    assert reasons[2] == "unlike all other volumes"
+
+
+def test_groups_with_labels_come_last():
+    group = np.array([0, 0, 0, 1, 1, 2])
+    worth = np.array([3.0, 1, 2, 5, 6, 9])
+    have = np.array([True, False, False, False, False, False])
+    order = np.argsort(-one_per_group(group, worth, have))
+    assert order.tolist()[:2] == [4, 5] and order.tolist().index(2) > 1
+
+
+def test_k_means_finds_groups_and_bears_few_items():
+    random = np.random.default_rng(1)
+    features = np.concatenate([random.normal(c, 0.1, (30, 2)) for c in (0, 5, 10)])
+    group = k_means(features, 3, 0)
+    assert [len(set(group[i : i + 30])) for i in (0, 30, 60)] == [1, 1, 1]
+    assert len(set(group)) == 3
+    assert k_means(features[:2], 9, 0).max() <= 1
+    assert np.array_equal(typicality(features[:1], np.zeros(1, int)), [0])
+    many = random.normal(size=(9000, 3))
+    assert np.array_equal(k_means(many, 4, 7), k_means(many, 4, 7))
+
+
+def balanced_case(name, votes, labeled=()):
+    votes = np.asarray(votes, float)
+    return made_case(
+        name, len(votes), labeled=labeled, foreground=np.ones((len(votes), 2), int),
+        measures={"entropy.foreground_sum": scored(votes), "error": scored(votes * 0 + 0.25)},
+    )
+
+
+def test_balanced_goes_to_the_uncertain_place_first_and_then_elsewhere_too():
+    votes = np.full(40, 2.0)
+    votes[8:12] = 3.0
+    cases = [balanced_case(name, votes) for name in "abcdef"]
+    places, reasons = picks("balanced", candidates(*cases, count=6))
+    assert len({name for name, _ in places}) == 6, "one of each volume first"
+    assert places[0][1] in range(8, 12)
+    assert len({round(i / 5) for _, i in places}) >= 5, "not six times the same place"
+    assert "Dice of 0.75 expected" in reasons[0]
+
+
+def test_balanced_shares_the_picks_out_in_proportion_to_the_uncertainty():
+    votes = np.where(np.arange(60) < 30, 3.0, 1.0)
+    cases = [balanced_case(f"{n:02d}", votes) for n in range(40)]
+    places, _ = picks("balanced", candidates(*cases, count=40))
+    first_half = sum(i < 30 for _, i in places)
+    assert 26 <= first_half <= 34, "three quarters of the uncertainty is there"
+
+
+def test_balanced_counts_a_rare_label_like_a_common_one():
+    labels = np.ones((40, 2)) * [100.0, 0.0]
+    labels[30:32, 1] = 1.0
+    measures = {
+        "entropy.foreground_sum": scored(labels.sum(axis=1), labels), "error": scored(np.ones(40)),
+    }
+    case = made_case(slices=40, foreground=np.ones((40, 2), int), measures=measures)
+    places, reasons = picks("balanced", candidates(case, count=1))
+    assert places[0][1] in (30, 31) and "on 'vein'" in reasons[0]
+
+
+def test_stratified_foreground_spreads_over_volumes_and_places():
+    foreground = np.zeros((50, 2), int)
+    foreground[10:40] = 5
+    cases = [made_case(f"{n}", 50, foreground=foreground) for n in range(6)]
+    places, _ = picks("stratified_foreground", candidates(*cases, count=6))
+    indices = sorted(i for _, i in places)
+    assert len({name for name, _ in places}) == 6
+    assert all(10 <= i < 40 for i in indices) and min(np.diff(indices)) >= 3
+
+
+def test_representative_takes_a_bad_but_ordinary_volume_of_each_kind():
+    random = np.random.default_rng(0)
+    features = np.concatenate([random.normal(c, 0.5, (12, 3)) for c in (0, 20)])
+    errors = np.tile(np.linspace(0.1, 0.3, 12), 2)
+    cases = [
+        made_case(f"{n:02d}", 1, plane=None, features=f[None],
+                  measures={"error": scored([e])})
+        for n, (f, e) in enumerate(zip(features, errors))
+    ]
+    places, reasons = picks("representative", candidates(*cases, unit="volume", count=2))
+    numbers = sorted(int(name) for name, _ in places)
+    assert numbers[0] < 12 <= numbers[1] and all(n % 12 >= 3 for n in numbers)
+    assert "stands for 12 like volumes" in reasons[0]
+
+
+def test_a_name_with_an_aggregation_is_the_same_strategy_with_that():
+    found = get_strategy("variance.sum", "volume")
+    assert (found.name, found.aggregation) == ("variance.sum", "sum")
+    assert found.rank is STRATEGIES["variance"].rank
+    assert STRATEGIES["variance"].aggregation == "foreground", "the default isn't the sum"
+
+
+@pytest.mark.parametrize(
+    "name, unit, words",
+    [
+        ("magic", "slice", "'magic' isn't a strategy: use one of attention, balanced, clasp"),
+        ("entropy.median", "slice", "after the dot stands how a score is aggregated, foreground"),
+        ("random.sum", "slice", "'random.sum' isn't a strategy"),
+        ("clasp.sum", "slice", "'clasp.sum' isn't a strategy"),
+        ("attention", "volume", "'attention' isn't one for volumes"),
+        ("random", "voxel", "'voxel' can't be proposed: use one of slice, volume"),
+    ],
+)
+def test_a_strategy_that_there_is_not_is_named_with_those_that_there_are(name, unit, words):
+    with pytest.raises(SelectionError, match=words):
+        get_strategy(name, unit)
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"name": "random"}, "two strategies 'random'"),
+        ({"name": "new", "units": ("voxel",)}, "the unit 'voxel'; there are slice, volume"),
+        ({"name": "new", "needs": ("entropi",)}, "the need 'entropi'; there are foreground"),
+        ({"name": "new.sum"}, "must not hold a dot"),
+    ],
+)
+def test_a_strategy_that_cant_be_added_is_refused(arguments, words):
+    with pytest.raises(SelectionError, match=words):
+        strategy(**arguments)(lambda found: Ranking(np.zeros(len(found)), ""))
+    assert "new" not in STRATEGIES
+
+
+def test_a_strategy_of_another_package_is_found_by_its_entry_point(tmp_path, monkeypatch):
+    (tmp_path / "foreign_strategies.py").write_text(
+        '"""One more."""\n'
+        "import numpy as np\n"
+        "from ActiveSegLoopLib.selection.strategies import Ranking, strategy\n\n"
+        '@strategy("first_slice", units=("slice",))\n'
+        "def first_slice(candidates):\n"
+        '    return Ranking(-candidates.index.astype(float), "the first")\n'
+    )
+    package = tmp_path / "foreign-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: foreign\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text(
+        "[activesegloop.strategies]\nforeign = foreign_strategies\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    try:
+        places, _ = picks("first_slice", candidates(made_case(labeled=(0,)), count=1))
+        assert places == [("a", 1)]
+        (package / "entry_points.txt").write_text("[activesegloop.strategies]\nforeign = gone_x\n")
+        importlib.invalidate_caches()
+        with pytest.raises(SelectionError, match="'foreign' .gone_x. can't be loaded"):
+            strategies.load_entry_points()
+    finally:
+        STRATEGIES.pop("first_slice", None)
+        sys.modules.pop("foreign_strategies", None)
