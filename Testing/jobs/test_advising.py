@@ -1,4 +1,4 @@
-"""What `advise` says of studies with a made-up history, and second labelings on the command line."""
+"""What `advise` says of studies with a made-up history; second labelings on the command line."""
 
 import json
 import math
