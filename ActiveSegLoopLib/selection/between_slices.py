@@ -12,12 +12,11 @@ from ActiveSegLoopLib.errors import SelectionError
 from ActiveSegLoopLib.images.interpolation import SliceShapes, interpolate_slices
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.selection.pooling import PooledIoU, pooled_iou
+from ActiveSegLoopLib.selection.quality import FEWEST_SLICES, GOOD_IOU
 from ActiveSegLoopLib.study.coverage import annotated_slices
 from ActiveSegLoopLib.study.revision import Revision
 from ActiveSegLoopLib.study.study import Study
 
-GOOD_IOU = 0.90  # below it interpolated labels may do harm (Zharov 2022, 3.2)
-FEWEST_SLICES = 3
 # Enough to tell 90 from 80 %; measuring more takes time and tells no more.
 _SLICES_PER_VOLUME = 12
 _STEPS = (1, 2, 4, 8)
@@ -32,7 +31,7 @@ class GapQuality:
 
     @property
     def is_good(self) -> bool:
-        """Whether interpolating over such a gap is as good as a careful label."""
+        """Whether it is as good as a careful label; below that it may do harm (Zharov 2022)."""
         return self.measured.slices >= FEWEST_SLICES and self.measured.iou >= GOOD_IOU
 
 
