@@ -14,7 +14,7 @@ from ActiveSegLoopLib.selection.candidates import Candidates
 from ActiveSegLoopLib.selection.evidence import CaseEvidence, annotation_evidence
 from ActiveSegLoopLib.selection.looking import Look
 from ActiveSegLoopLib.selection.picking import Rules, pick
-from ActiveSegLoopLib.selection.proposal import Proposal
+from ActiveSegLoopLib.selection.proposal import UNITS, Proposal
 from ActiveSegLoopLib.selection.strategies import DEFAULTS, FIRST, Strategy, get_strategy
 from ActiveSegLoopLib.study.study import Study
 
@@ -99,6 +99,8 @@ def propose(
 
 
 def _check(unit, count, plane, min_distance_mm, per_case) -> None:
+    if unit not in UNITS:
+        raise SelectionError(f"'{unit}' can't be proposed: use one of {', '.join(UNITS)}.")
     if plane not in PLANES:
         raise SelectionError(f"'{plane}' isn't a plane: use one of {', '.join(PLANES)}.")
     if count < 1:

@@ -279,7 +279,6 @@ def test_a_name_with_an_aggregation_is_the_same_strategy_with_that():
         ("random.sum", "slice", "'random.sum' isn't a strategy"),
         ("clasp.sum", "slice", "'clasp.sum' isn't a strategy"),
         ("attention", "volume", "'attention' isn't one for volumes"),
-        ("random", "voxel", "'voxel' can't be proposed: use one of slice, volume"),
     ],
 )
 def test_a_strategy_that_there_is_not_is_named_with_those_that_there_are(name, unit, words):

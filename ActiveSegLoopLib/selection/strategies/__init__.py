@@ -12,7 +12,6 @@ from importlib.metadata import entry_points
 from pkgutil import iter_modules
 
 from ActiveSegLoopLib.errors import SelectionError
-from ActiveSegLoopLib.selection.proposal import UNITS
 from ActiveSegLoopLib.selection.registry import (
     STRATEGIES,
     Ranking,
@@ -53,8 +52,6 @@ def get_strategy(name: str, unit: str) -> Strategy:
 
     Raises SelectionError when there is none for this unit, or no such aggregation.
     """
-    if unit not in UNITS:
-        raise SelectionError(f"'{unit}' can't be proposed: use one of {', '.join(UNITS)}.")
     name, _, aggregation = name.partition(".")
     if name not in STRATEGIES:
         load_entry_points()
