@@ -133,3 +133,54 @@ def kim2020(gpu: bool) -> Preset:
         locator=training,
         augmentation=noise_only,
     )
+
+
+@preset("rahimi2021")
+def rahimi2021(gpu: bool) -> Preset:
+    """Rahimi 2021: one 3D U-Net with dropout p = 0.5 after every block, 24 epochs.
+
+    Its 24 epochs of at most 22 volumes are 528 patches, one a step. The paper doesn't name loss,
+    optimizer and augmentation: they are the default's. No cascade. So much dropout trains badly
+    on few volumes: the default has p = 0.1 after the last block.
+    """
+    recipe = default(gpu)
+    training = replace(recipe.segmenter, iterations=528, batch_size=1, patience=0)
+    return replace(
+        recipe,
+        plan=replace(recipe.plan, dropout=0.5, dropout_at="everywhere", locator=False),
+        segmenter=training,
+        locator=training,
+    )
+
+
+@preset("zhang2020")
+def zhang2020(gpu: bool) -> Preset:
+    """Zhang 2020: attention, weighted cross-entropy alone, SGD 1e-3, 500 iterations a round.
+
+    Momentum 0.9, weight decay 1e-4, batch 2, every round going on from the last one's weights;
+    what isn't labeled weighs nothing. No cascade, no dropout, no augmentation.
+    """
+    training = TrainingSettings(
+        iterations=500,
+        batch_size=2,
+        optimizer="sgd",
+        learning_rate=1e-3,
+        weight_decay=1e-4,
+        momentum=0.9,
+        schedule="constant",
+        warm_up=0,
+        gradient_norm=0.0,
+        dice=0.0,
+        cross_entropy=1.0,
+        average=0.0,
+        patience=0,
+    )
+    return Preset(
+        plan=replace(
+            default(gpu).plan, attention=True, dropout_at="none", dropout=0.0, locator=False
+        ),
+        segmenter=training,
+        locator=training,
+        augmentation=None,
+        warm_start=True,
+    )

@@ -275,7 +275,6 @@ def _optimizer(network: nn.Module, settings: TrainingSettings) -> torch.optim.Op
         return torch.optim.Adam(network.parameters(), rate, betas=betas, weight_decay=decay)
     if settings.optimizer == "sgd":
         return torch.optim.SGD(
-            network.parameters(), rate, momentum=settings.momentum, weight_decay=decay,
-            nesterov=settings.momentum > 0,
+            network.parameters(), rate, momentum=settings.momentum, weight_decay=decay
         )
     raise ModelError(f"There is no optimizer '{settings.optimizer}'; use adamw, adam or sgd.")

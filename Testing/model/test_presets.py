@@ -52,6 +52,30 @@ def test_kim2020_is_a_cascade_that_pools_3_x_3_x_3_by_two_and_drops_nothing_out(
         assert network.eval()(torch.zeros(shape)).shape[2:] == stage.patch
 
 
+def test_zhang2020_trains_attention_with_the_papers_numbers():
+    recipe = get_preset("zhang2020", False)
+    training = recipe.segmenter
+    assert (training.optimizer, training.learning_rate, training.momentum) == ("sgd", 1e-3, 0.9)
+    assert (training.weight_decay, training.iterations) == (1e-4, 500)
+    assert training.batch_for((128, 128, 128)) == 2
+    assert (training.dice, training.cross_entropy) == (0.0, 1.0)
+    assert (training.schedule, training.warm_up) == ("constant", 0)
+    assert (training.average, training.gradient_norm, training.patience) == (0.0, 0.0, 0)
+    assert recipe.augmentation is None and recipe.warm_start
+    network = UNet(make_plan([KIDNEYS], 5, recipe.plan, 8.0).segmenter.network)
+    assert network.attention.spatial.out_channels == 6, "Background and five classes."
+    assert network.first_dropout is None
+
+
+def test_rahimi2021_is_one_network_that_drops_half_the_channels_of_every_block():
+    made = make_plan([KIDNEYS], 5, get_preset("rahimi2021", False).plan, 8.0)
+    assert made.locator is None
+    network = UNet(made.segmenter.network)
+    layers = [m for m in network.modules() if isinstance(m, nn.Dropout3d)]
+    assert len(layers) == len(network.encoder) + len(network.decoder)
+    assert {layer.p for layer in layers} == {0.5} and network.first_dropout == 0
+
+
 @pytest.mark.parametrize("gpu", [False, True])
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_asking_for_iterations_scales_the_locators_training_alike(name, gpu):
@@ -73,7 +97,7 @@ def test_fast_is_faster_than_the_default_in_every_way(gpu):
 
 
 def test_an_unknown_preset_is_a_sentence_that_names_the_known_ones():
-    with pytest.raises(ModelError, match="no preset 'kim'; use one of default, fast, kim2020"):
+    with pytest.raises(ModelError, match="no preset 'kim'; use one of .*kim2020, rahimi2021"):
         get_preset("kim", False)
 
 

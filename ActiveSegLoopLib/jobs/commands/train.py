@@ -26,7 +26,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("study", type=Path, metavar="STUDY")
     parser.add_argument(
         "--preset", default="default", metavar="NAME",
-        help="the recipe: default, fast (a first impression) or kim2020 (the paper's)",
+        help="the recipe: default, fast (a first impression), or a paper's: kim2020, rahimi2021, "
+        "zhang2020",
     )
     device(parser)
     parser.add_argument(
