@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import permutations, product
 from typing import Any
 
@@ -109,6 +110,11 @@ class Geometry:
 
         The assignment of all three together that is best aligned (largest sum of cosines).
         """
+        return self._lps_axes
+
+    @cached_property
+    def _lps_axes(self) -> tuple[int, int, int]:
+        # Kept: it is asked for slice by slice.
         cosines = np.abs(self._directions[:, ::-1])  # rows: world x, y, z; columns: array axes
         # Rounding lets the first of equally good assignments win whatever the last digits are.
         return max(
