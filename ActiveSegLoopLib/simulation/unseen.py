@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,19 +13,19 @@ from ActiveSegLoopLib.selection.attention_maps import p_scores
 from ActiveSegLoopLib.selection.looking import mean_dice
 from ActiveSegLoopLib.selection.maps import Maps, uncertainty_maps
 from ActiveSegLoopLib.selection.scores import as_items, measure
+from ActiveSegLoopLib.selection.strategies import Strategy, get_strategy
 from ActiveSegLoopLib.simulation.experiment import ExperimentSettings
 from ActiveSegLoopLib.simulation.records import plain
 from ActiveSegLoopLib.simulation.truth import Truth
 from ActiveSegLoopLib.study.schema import LabelSchema
 from ActiveSegLoopLib.study.study import Study
 
-# What is compared with the true error: measures by their aggregations.
-_SCORES = {
-    "entropy": ("foreground", "foreground_sum", "sum", "mean", "top"),
-    "variance": ("foreground", "sum"),
-    "mutual_information": ("foreground",),
-    "error": ("foreground",),
-}
+# Scores that are always compared with the true error, whichever strategies run.
+SCORES = (
+    "entropy.foreground", "entropy.foreground_sum", "entropy.sum", "entropy.mean", "entropy.top",
+    "variance.foreground", "variance.sum", "mutual_information.foreground", "error",
+)
+_ATTENTION = "attention"
 
 
 def score_unseen(
@@ -46,6 +46,7 @@ def score_unseen(
     schema = study.schema
     names = schema.names
     cases, errors, scores = {}, [], {}
+    compared = compared_scores(settings) if settings.correlations else []
     for case in study.cases("test"):
         go_on()
         labels = truth.labelmap(study, case.name)
@@ -59,7 +60,9 @@ def score_unseen(
                                for v in (labels, found)), list(names))
             known = np.isfinite(dice)
             errors.append(1 - dice[known])
-            for score, values in slice_scores(maps, settings.plane, schema).items():
+            for score, values in slice_scores(
+                maps, settings.plane, schema, compared
+            ).items():
                 scores.setdefault(score, []).append(values[known])
         else:
             found = predictor.segment(volumes).labelmap
@@ -78,17 +81,35 @@ def score_unseen(
     return tested
 
 
-def slice_scores(maps: Maps, plane: str, schema: LabelSchema) -> dict[str, np.ndarray]:
-    """Every score of each slice that this model can give, by "name:aggregation"; high is bad."""
+def score_of(strategy: Strategy) -> str | None:
+    """The score that a strategy goes by, as "measure.aggregation"; None if it goes by none."""
+    if strategy.measure is None or strategy.measure in ("error", _ATTENTION):
+        return strategy.measure
+    if "." in strategy.measure:
+        return strategy.measure
+    return f"{strategy.measure}.{strategy.aggregation}"
+
+
+def compared_scores(settings: ExperimentSettings) -> list[str]:
+    """The scores of SCORES and of the experiment's strategies."""
+    own = [score_of(get_strategy(name, settings.unit)) for name in settings.strategies]
+    return list(dict.fromkeys([*SCORES, *filter(None, own)]))
+
+
+def slice_scores(
+    maps: Maps, plane: str, schema: LabelSchema, scores: Sequence[str] = SCORES
+) -> dict[str, np.ndarray]:
+    """Those scores of each slice that this model can give; the higher, the less it is trusted."""
     found = {}
-    for name, aggregations in _SCORES.items():
-        if name != "error" and getattr(maps, name) is None:
-            continue
-        for aggregation in aggregations:
-            key = name if name == "error" else f"{name}:{aggregation}"
-            found[key] = measure(maps, name, plane, schema, aggregation).overall
-    if maps.attention is not None:
-        found["attention"] = 1 - p_scores(maps, plane).dice
+    for score in scores:
+        name, _, aggregation = score.partition(".")
+        if name == _ATTENTION:
+            if maps.attention is not None:
+                found[score] = 1 - p_scores(maps, plane).dice
+        elif name == "error":
+            found[score] = measure(maps, name, plane, schema).overall
+        elif getattr(maps, name) is not None:
+            found[score] = measure(maps, name, plane, schema, aggregation).overall
     return found
 
 

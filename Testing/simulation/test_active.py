@@ -235,7 +235,7 @@ def test_lines_are_plain_json_without_nan(finished):
 def test_rank_correlations_of_the_scores_are_numbers_from_minus_one_to_one(finished):
     _, lines = finished
     found = lines["full-seed-0"][0]["correlations"]
-    assert {"entropy:foreground", "variance:foreground", "error"} <= set(found)
+    assert {"entropy.foreground", "variance.foreground", "error"} <= set(found)
     assert all(value is None or -1 <= value <= 1 for value in found.values())
     assert any(value is not None and not math.isnan(value) for value in found.values())
 

@@ -66,7 +66,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     budget.add_argument("--step", type=positive, metavar="N", help="labeled in each later round")
     budget.add_argument("--rounds", type=positive, metavar="N", help="trainings per run")
     budget.add_argument("--seeds", type=positive, metavar="N", help="runs per strategy")
-    budget.add_argument("--initial", metavar="NAME", help="strategy that picks the first labels")
+    budget.add_argument("--initial", metavar="NAME", help="what picks the first labels")
     budget.add_argument("--min-distance", type=float, metavar="MM", help="between slices")
     budget.add_argument("--per-case", type=positive, metavar="N", help="slices per volume, a round")
     budget.add_argument("--per-class", action="store_true", default=None, help="even over labels")
@@ -129,7 +129,7 @@ def _experiment(options: Namespace, job: Job) -> Experiment:
             )
         return Experiment.open(options.out)
     from ActiveSegLoopLib.jobs.simulated_cases import find_simulated, schema_of
-    from ActiveSegLoopLib.selection.strategies import DEFAULTS, get_strategy
+    from ActiveSegLoopLib.selection.strategies import DEFAULTS, FIRST, get_strategy
     from ActiveSegLoopLib.simulation.experiment import ExperimentSettings
 
     cases = find_simulated(options)
@@ -142,6 +142,7 @@ def _experiment(options: Namespace, job: Job) -> Experiment:
         DEFAULTS[unit] if name == "default" else name for name in given.get("strategies", ())
     ]
     given |= {"strategies": tuple(strategies)} if strategies else {}
+    given.setdefault("initial", FIRST[unit])
     settings = ExperimentSettings(**given)
     for name in (*settings.strategies, settings.initial):
         get_strategy(name, unit)
