@@ -5,7 +5,10 @@ import pytest
 
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.segmentation import Segment
-from Testing.scene.starting import started_scene
+from ActiveSegLoopLib.images.volume import Volume
+from ActiveSegLoopLib.images.writing import write_volume
+from ActiveSegLoopLib.study import Label, LabelSchema, Study
+from Testing.scene.starting import add_slice_views, started_scene
 
 GRID = Geometry(
     (6, 7, 8), (3.0, 0.9, 0.7), (12.5, -40.0, 7.25), (0.8, -0.6, 0, 0.6, 0.8, 0, 0, 0, 1)
@@ -35,7 +38,27 @@ def scene():
 @pytest.fixture
 def labels():
     """Random values of the segments, artery, vein and kidney, on the oblique grid."""
-    from ActiveSegLoopLib.images.volume import Volume
-
     array = np.random.default_rng(0).choice([0, 0, 1, 5, 200], GRID.shape).astype(np.uint8)
     return Volume(array, GRID)
+
+
+@pytest.fixture
+def views(scene):
+    """The scene with the window's three slice views."""
+    add_slice_views(scene)
+    return scene
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A study of the segments' labels with two cases on the oblique grid, p1 and p2."""
+    made = Study.create(
+        tmp_path / "study",
+        LabelSchema(tuple(Label(s.id, s.value, s.name, s.color, s.terminology) for s in SEGMENTS)),
+    )
+    for number in (1, 2):
+        random = np.random.default_rng(number)
+        image = Volume(random.integers(-1000, 2000, GRID.shape).astype(np.int16), GRID)
+        write_volume(tmp_path / f"p{number}.nii.gz", image)
+        made.add_case([tmp_path / f"p{number}.nii.gz"])
+    return made
