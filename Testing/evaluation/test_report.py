@@ -167,7 +167,7 @@ def test_the_lineage_names_every_revision_that_a_round_used(made, tables):
 def test_kims_comparisons_are_made_of_what_the_study_has(made, tables):
     rows = tables["surfaces"]
     found = {(r["comparison"], r["case"], r["round"]) for r in rows}
-    assert {("labels and model", c, "3") for c in ("t1", "t2", "t3l", "t3r", "t4", "v1")} == {
+    assert {("labels and model", c, "3") for c in ("t1", "t2", "t3l", "t3r", "t4")} == {
         entry for entry in found if entry[0] == "labels and model"
     }
     assert {e[1:] for e in found if e[0] == "model and corrected"} == {("p3", "1"), ("p4", "2")}

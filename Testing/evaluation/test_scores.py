@@ -69,6 +69,7 @@ def test_the_stage_table_has_mean_sd_and_n(made):
     assert row["round_3_sd"] == pytest.approx(np.std(values, ddof=1))
     cyst = next(r for r in table.rows if r["structure"] == NAMES["cyst"])
     assert cyst["round_3_n"] == 2, "Only two of the cases have it."
+    assert "not every round has their prediction: t4." in table.notes[-1]
     assert "(n = 4)" in table.html() and "round 3 (4 training cases, in use)" in table.html()
 
 
@@ -95,11 +96,14 @@ def test_tests_are_paired_by_patient_and_adjusted_together(made):
 
 
 def test_a_higher_mean_alone_is_never_called_better():
-    row = {"t_p": 0.02, "t_p_holm": 0.06, "mean_difference": 0.1, "note": ""}
+    row = {"t_p": 0.02, "t_p_holm": 0.06, "wilcoxon_p_holm": 0.25, "mean_difference": 0.1}
     assert reading(row) == "chance may explain the difference."
-    assert reading(row | {"t_p_holm": 0.04}) == "higher by more than chance explains (Holm p = " \
-        "0.040)."
-    assert reading(row | {"t_p_holm": 0.0001, "mean_difference": -0.1}).startswith("lower")
+    assert reading(row | {"t_p_holm": 0.04}) == (
+        "higher by more than chance explains by the t-test (Holm p = 0.040), but not by Wilcoxon's "
+        "test."
+    )
+    lower = row | {"t_p_holm": 0.0001, "wilcoxon_p_holm": 0.01, "mean_difference": -0.1}
+    assert reading(lower) == "lower by more than chance explains by the t-test (Holm p < 0.001)."
     assert reading(row | {"t_p": math.nan, "note": "Only 2 cases."}) == "Only 2 cases."
 
 

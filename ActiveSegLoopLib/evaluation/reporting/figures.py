@@ -52,7 +52,8 @@ def draw(
     steps = [
         artist.charts,
         artist.times,
-        *(lambda entry=entry: artist.worst(entry) for entry in worst),
+        *(lambda place=place, entry=entry: artist.worst(place, entry)
+          for place, entry in enumerate(worst, start=1)),
         *(lambda entry=entry: artist.surface(entry) for entry in surfaces),
     ]
     with drawing():
@@ -70,7 +71,6 @@ class _Artist:
         self.measured = measured
         self.study = measured.study
         self.folder = folder
-        self.count = 0
         self.named = {id: chart_name(name, id) for id, name in measured.names.items()}
         self.segments = [
             Segment(s.id, s.value, self.named[s.id], s.color)
@@ -127,7 +127,7 @@ class _Artist:
             time_bars(rows, path, unit)
             yield Picture("time", table.title, f"Mean times; no bar: none.{self.aside}", path)
 
-    def worst(self, entry: Ranked) -> Iterator[Picture]:
+    def worst(self, place: int, entry: Ranked) -> Iterator[Picture]:
         """The slices that show most of what is wrong in a case's worst structure."""
         scored = entry.scored
         name, overlap = self.measured.names[entry.worst], scored.overlaps[entry.worst]
@@ -139,7 +139,7 @@ class _Artist:
         )
         try:
             truth, prediction, at = self._shown(entry)
-            path = self._path(f"worst-{self.count + 1:02d}")
+            path = self._path(f"worst-{place:02d}")
             slice_picture(
                 self.study.volumes(scored.truth.case)[0],
                 {"labels": truth, f"round {scored.round}": prediction}, self.segments, path,
@@ -212,7 +212,6 @@ class _Artist:
         yield Picture("surfaces", title, caption, path)
 
     def _path(self, name: str) -> Path:
-        self.count += 1
         return self.folder / f"{name}.png"
 
 

@@ -119,18 +119,17 @@ def measure(
         )) is not None
     )
     reference = study.round(evaluations[0].reference) if evaluations else current
-    truths = [] if reference is None else [s.truth for s in scores.scored
-                                           if s.round == reference.number]
-    found = list(compare_surfaces(
-        study, find_pairs(study, reference, truths), settings.limit_mm, settings.tolerance_mm,
-        report, go_on,
-    ))
-    compared = tuple(entry for entry in found if isinstance(entry, ComparedPair))
-    ranked = tuple(rank([
+    shown = [
         s for s in scores.scored
         if evaluations and s.round == evaluations[0].reference
         and s.truth.case.role == evaluations[0].role
-    ]))
+    ]
+    pairs = find_pairs(study, reference, [s.truth for s in shown])
+    found = list(compare_surfaces(
+        study, pairs, settings.limit_mm, settings.tolerance_mm, report, go_on
+    ))
+    compared = tuple(entry for entry in found if isinstance(entry, ComparedPair))
+    ranked = tuple(rank(shown))
 
     tables: list[Table | None] = []
     for evaluation in evaluations:

@@ -55,6 +55,11 @@ class StageEvaluation:
         """One round's scores over the common cases."""
         return self.scores.of(round, self.cases)
 
+    def left_out(self) -> list[str]:
+        """The cases that the reference has a prediction of, but another round hasn't."""
+        own = self.scores.common_cases([self.reference], self.role)
+        return [name for name in own if name not in self.cases]
+
     def patients(self) -> int:
         """How many patients the cases are of."""
         return len({scored.truth.case.group for scored in self.scored(self.reference)})
@@ -102,6 +107,11 @@ def stage_rows(evaluation: StageEvaluation) -> Table:
         "total: over all these values together, as in Kim et al. 2020. Only where annotated.",
     ]
     notes += _false_positives(stages, structures)
+    left_out = evaluation.left_out()
+    if left_out:
+        notes.append(
+            f"Left out, because not every round has their prediction: {', '.join(left_out)}."
+        )
     title = f"Dice by round, {_cases(len(evaluation.cases))} ({evaluation.role})"
     return Table(f"stages_{evaluation.role}", title, rows, columns, notes)
 
@@ -195,10 +205,12 @@ def reading(row: Row) -> str:
     adjusted = row["t_p_holm"]
     if adjusted < ALPHA:
         direction = "higher" if row["mean_difference"] > 0 else "lower"
-        said = f"{direction} by more than chance explains (Holm p {_compared(adjusted)})"
-    else:
-        said = "chance may explain the difference"
-    return f"{said}."
+        agreed = "" if row["wilcoxon_p_holm"] < ALPHA else ", but not by Wilcoxon's test"
+        return (
+            f"{direction} by more than chance explains by the t-test "
+            f"(Holm p {_compared(adjusted)}){agreed}."
+        )
+    return "chance may explain the difference."
 
 
 def _compared(p: float) -> str:
