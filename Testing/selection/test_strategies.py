@@ -181,6 +181,16 @@ def test_typical_and_diverse_takes_the_middle_of_each_group():
     assert reasons[2] == "unlike all other volumes"
 
 
+def test_typical_slices_are_not_those_at_the_ends_of_a_volume():
+    image = np.r_[np.zeros((8, 3)), np.random.default_rng(0).normal(9, 1, (12, 3))]
+    cases = [made_case(name, 20, image=image) for name in "abc"]
+    places, reasons = picks("typical_diverse", candidates(*cases, count=60))
+    ends = [i in (0, 1, 18, 19) for _, i in places]
+    assert ends == [False] * 48 + [True] * 12
+    assert reasons[-1].startswith("near the end of the volume, as no other slices are left")
+    assert {name for name, _ in places[:3]} == {*"abc"}
+
+
 def test_groups_with_labels_come_last():
     group = np.array([0, 0, 0, 1, 1, 2])
     worth = np.array([3.0, 1, 2, 5, 6, 9])
