@@ -51,8 +51,8 @@ def test_slicer_is_asked_for_what_pyproject_asks_for_but_what_slicer_brings_itse
     lines = (MODULE / "Resources/requirements.txt").read_text(encoding="utf-8").splitlines()
     asked = requirement_names([line for line in lines if line and not line.startswith("#")])
     wanted = requirement_names(project["dependencies"])
-    # Slicer brings numpy, scipy and SimpleITK, and its PyTorch extension the torch that fits.
-    for name in ("torch", "numpy", "scipy", "SimpleITK"):
+    # Slicer brings numpy, scipy, SimpleITK and VTK, and its PyTorch extension the torch that fits.
+    for name in ("torch", "numpy", "scipy", "SimpleITK", "vtk"):
         del wanted[name]
     assert asked == wanted
 

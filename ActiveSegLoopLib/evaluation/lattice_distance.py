@@ -31,7 +31,8 @@ def lattice_distances(points: Lattice, surface: Lattice) -> tuple[np.ndarray, np
     """
     spacing = surface.geometry.spacing
     margin = np.max([_margin(kind, spacing) for kind in range(3)], axis=0)
-    # The points' own box may be larger than the other surface's: those outside stay unknown.
+    # With such a margin cubes over the border of the array, which are read as others in the flat
+    # array, are in the margin too, and as empty as they should be.
     mask = np.pad(surface.mask, [(m, m) for m in margin])
     strides = (mask.shape[1] * mask.shape[2], mask.shape[2], 1)
     flat = mask.ravel()
@@ -39,8 +40,8 @@ def lattice_distances(points: Lattice, surface: Lattice) -> tuple[np.ndarray, np
     shift = np.array(points.offset) - surface.offset + margin
     low = [(row >> 1) + by for row, by in zip(points.doubled, shift.tolist())]
     reached = np.ones(low[0].size, bool)
-    for row, m, n in zip(low, margin, mask.shape):
-        reached &= (row >= m) & (row < n - m - 1)
+    for row, n in zip(low, mask.shape):
+        reached &= (row >= 0) & (row < n - 1)
     place = low[0].astype(np.intp) * strides[0] + low[1] * strides[1] + low[2]
     distance = np.full(place.size, np.nan)
     inside = np.zeros(place.size, bool)
@@ -87,8 +88,8 @@ def _look_up(
         chunk = max(1, _PAIRS // (last - first))
         for start in range(0, left.size, chunk):
             part = slice(start, start + chunk)
-            code = codes.take(place[part] + steps[first:last, None])
-            near = table.take(code + row).min(axis=0)
+            code = codes.take(place[part] + steps[first:last, None], mode="clip")
+            near = table.take(code + row, mode="clip").min(axis=0)
             np.minimum(best[part], near, out=best[part])
         done = best <= bounds[last]  # no cube that wasn't looked at begins nearer
         result[left[done]] = best[done]

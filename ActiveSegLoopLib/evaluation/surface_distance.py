@@ -19,6 +19,7 @@ from ActiveSegLoopLib.evaluation.lattice_distance import lattice_distances
 from ActiveSegLoopLib.evaluation.surfaces import Surface
 
 Weighting = Literal["points", "area"]
+_ROUNDING = 1e-6  # mm: voxels of 1 mm make many distances of just 1 mm
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class SurfaceDistance:
 class MeasuredPoints:
     """Signed or plain distances in mm of points of both surfaces.
 
-    Where samples is given, so many points drawn evenly over each; else the surfaces' own points.
+    Where samples is given, so many points drawn evenly over each; else the corners of triangles.
     """
 
     a: Surface
@@ -83,7 +84,7 @@ class MeasuredPoints:
     def areas(self) -> tuple[np.ndarray, np.ndarray]:
         """The area in mm2 that each point stands for, of both surfaces."""
         if self.samples is None:
-            return self.a.point_areas, self.b.point_areas
+            return tuple(one.point_areas[one.used_points] for one in (self.a, self.b))
         return tuple(
             np.full(self.samples, one.areas.sum() / self.samples) for one in (self.a, self.b)
         )
@@ -94,8 +95,8 @@ class MeasuredPoints:
         The surface Dice at a tolerance of Nikolov et al. 2021 (J Med Internet Res 23:e26151).
         """
         mine, its = self.areas
-        near = mine[np.abs(self.a_to_b) <= limit_mm].sum()
-        near += its[np.abs(self.b_to_a) <= limit_mm].sum()
+        near = mine[np.abs(self.a_to_b) <= limit_mm + _ROUNDING].sum()
+        near += its[np.abs(self.b_to_a) <= limit_mm + _ROUNDING].sum()
         return float(near / (mine.sum() + its.sum()))
 
 
@@ -161,7 +162,10 @@ def measure(
         a.require_closed("The first surface")
         b.require_closed("The second surface")
     if samples is None:
-        found = [point_distances(a, b, signed), point_distances(b, a, signed)]
+        found = [
+            point_distances(one, other, signed)[one.used_points]
+            for one, other in ((a, b), (b, a))
+        ]
     else:
         random = np.random.default_rng(seed)
         found = [
@@ -222,8 +226,8 @@ def _stats(signed: np.ndarray, weights: np.ndarray | None, has_sign: bool) -> Di
         median=float(median),
         p95=float(p95),
         maximum=float(distance.max()),
-        within_1mm=float(average((distance <= 1).astype(float))),
-        within_2mm=float(average((distance <= 2).astype(float))),
+        within_1mm=float(average((distance <= 1 + _ROUNDING).astype(float))),
+        within_2mm=float(average((distance <= 2 + _ROUNDING).astype(float))),
         signed_mean=float(average(signed)) if has_sign else math.nan,
     )
 

@@ -127,6 +127,15 @@ class Surface:
         thirds = np.repeat(self.areas / 3, 3)
         return np.bincount(self.triangles.ravel(), thirds, len(self.points))
 
+    @cached_property
+    def used_points(self) -> np.ndarray | slice:
+        """What selects the points that are a corner of some triangle: a bool array or all."""
+        if self.lattice is not None:
+            return slice(None)
+        used = np.zeros(len(self.points), bool)
+        used[self.triangles] = True
+        return slice(None) if used.all() else used
+
     @property
     def volume_ml(self) -> float:
         """The volume inside in ml; larger than 0 when the triangles face outwards."""
