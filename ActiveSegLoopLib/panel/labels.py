@@ -53,7 +53,8 @@ class Labels(Section):
             from ActiveSegLoopLib.study.relabeling import is_unlabeled
 
             self.labels = list(self.study.schema.labels)
-            self.is_free = is_unlabeled(self.study)
+            # What is open is being labeled with these.
+            self.is_free = not self.panel.has_open_case and is_unlabeled(self.study)
         else:
             self.is_free = True
         table = self.ui.labelTable

@@ -13,12 +13,13 @@ import slicer
 from slicer.util import VTKObservationMixin
 
 from ActiveSegLoopLib.panel.background import Background
+from ActiveSegLoopLib.panel.next_section import NextSection
 from ActiveSegLoopLib.panel.parameters import Parameters
 from ActiveSegLoopLib.panel.section import Section
 from ActiveSegLoopLib.panel.study_section import StudySection
 
 # In the order of the work; each class has its .ui file and a collapsible button of its name.
-SECTIONS: tuple[type[Section], ...] = (StudySection,)
+SECTIONS: tuple[type[Section], ...] = (StudySection, NextSection)
 
 
 class Panel(VTKObservationMixin):
@@ -86,8 +87,27 @@ class Panel(VTKObservationMixin):
         for section in self.sections.values():
             section.labels_changed()
 
-    def open_case(self, name: str) -> None:
+    def study_changed(self) -> None:
+        """Labels were accepted, say: show the study's state anew, but leave the open case alone."""
+        for name in ("study", "progress"):
+            if name in self.sections:
+                self.sections[name].show_study()
+
+    def open_case(self, name: str | None) -> None:
         """Show a case to look at or to label."""
+        if name is not None:
+            self.sections["next"].open(name, self.parameters.plane.value)
+
+    @property
+    def has_open_case(self) -> bool:
+        """Whether a case is being labeled."""
+        labeling = getattr(self.sections["next"], "labeling", None)
+        return labeling is not None and labeling.opened is not None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a parameter node to remember things in."""
+        return self._connected is not None
 
     def show_section(self, name: str) -> None:
         """Unfold a section."""

@@ -79,7 +79,7 @@ class Section:
             return
         logging.error("ActiveSegLoop: %s", error, exc_info=error)
         self.tell(
-            _("This didn't work ({error}); the details are in the log (Help, Report a Bug).").format(
+            _("This failed ({error}); the details are in the log (Help, Report a Bug).").format(
                 error=" ".join(f"{type(error).__name__}: {error}".split())
             )
         )

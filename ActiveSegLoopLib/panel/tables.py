@@ -23,7 +23,7 @@ def fill(table: Any, rows: Sequence[tuple[Hashable, Sequence[Any]]]) -> None:
             if column == 0:
                 item.setData(qt.Qt.UserRole, key)
             if isinstance(cell, (int, float)):
-                item.setTextAlignment(int(qt.Qt.AlignRight | qt.Qt.AlignVCenter))
+                item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
             table.setItem(row, column, item)
     table.setSortingEnabled(sorted_rows)
     table.blockSignals(blocked)

@@ -22,7 +22,7 @@ class qMRMLWidget(QtWidgets.QWidget):
         """Use this scene, here and in all widgets inside."""
         self._scene = scene
         for child in self.findChildren(QtWidgets.QWidget):
-            if hasattr(child, "setMRMLScene"):
+            if isinstance(child, (qMRMLNodeComboBox, qMRMLTableView)):
                 child.setMRMLScene(scene)
 
     def mrmlScene(self) -> Any:

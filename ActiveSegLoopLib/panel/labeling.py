@@ -1,0 +1,206 @@
+"""The case that is being labeled: opened, timed, kept as a draft, accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import qt
+import slicer
+from slicer.util import VTKObservationMixin
+
+from ActiveSegLoopLib.panel.editor import Editor
+from ActiveSegLoopLib.panel.stopwatch import Stopwatch
+
+# A draft is kept after so long without an edit, but at least this often while one edits on.
+QUIET_SECONDS = 5.0
+LONGEST_SECONDS = 60.0
+
+
+class Labeling(VTKObservationMixin):
+    """At most one case is open. Reading and storing run in the background, in this order.
+
+    tell_error gets what goes wrong there; on_change is called when a case is open or closed.
+    """
+
+    def __init__(
+        self,
+        panel: Any,
+        editor: Editor,
+        tell_error: Callable[[BaseException], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        VTKObservationMixin.__init__(self)
+        self.panel = panel
+        self.editor = editor
+        self.stopwatch = Stopwatch()
+        self.opened: Any = None
+        self.opening: str | None = None  # the case that is on its way
+        self.has_edits = False
+        self._tell_error = tell_error
+        self._on_change = on_change
+        self._unkept_since: float | None = None
+        self._autosave = qt.QTimer()
+        self._autosave.setSingleShot(True)
+        self._autosave.connect("timeout()", self.keep_draft)
+
+    @property
+    def loop(self) -> Any:
+        """The engine."""
+        return self.panel.logic.loop
+
+    @property
+    def case(self) -> Any:
+        """The open case, None when there is none."""
+        return None if self.opened is None else self.opened.case
+
+    def open(
+        self,
+        name: str,
+        plane: str | None = None,
+        index: int | None = None,
+        use_draft: bool = True,
+        again: bool = False,
+    ) -> None:
+        """Show a case at a slice; one that is open already only goes to the slice.
+
+        again: read it anew, and forget what was changed.
+        """
+        if self.case is not None and self.case.name == name and not again:
+            self._go_to(plane, index)
+            return
+        if again:
+            self._forget_changes()
+        else:
+            self.keep_draft()
+        load = self.loop.loading(name, use_draft)
+        self.opening = name
+        self._on_change()
+
+        def put(loaded: Any) -> None:
+            if self.opening == name:
+                self._put(loaded, plane, index)
+
+        self.panel.background.start(load, put, self._failed)
+
+    def close(self) -> None:
+        """Let go of the open case; what wasn't accepted is kept as a draft."""
+        self.keep_draft()
+        self._release()
+        self._on_change()
+
+    def drop(self) -> None:
+        """Let go of a case whose nodes are gone."""
+        self._release()
+        self._on_change()
+
+    def accept(
+        self, slices: Mapping[str, Sequence[int]] | None, done: Callable[[Any], None]
+    ) -> None:
+        """Store the segments as they now are; slices None is the whole volume."""
+        self.stopwatch.edit(self._label())
+        seconds = dict(self._known(self.stopwatch.seconds))
+        store = self.loop.acceptance(slices, seconds)
+        self.stopwatch.start()
+        self._kept()
+        case = self.case.name
+
+        def failed(error: Exception) -> None:
+            # The time is still to be told, if the same case is still there.
+            if self.case is not None and self.case.name == case:
+                for label, spent in seconds.items():
+                    spent_since = self.stopwatch.seconds.get(label, 0.0)
+                    self.stopwatch.seconds[label] = spent_since + spent
+                self._edited()
+            self._tell_error(error)
+
+        self.panel.background.start(store, done, failed)
+
+    def keep_draft(self) -> None:
+        """Keep what was changed and isn't accepted, in case of a crash."""
+        self._autosave.stop()
+        if self.opened is None or not self.has_edits or self._is_gone():
+            return
+        plane, index = self.opened.plane, self.opened.index
+        slices = {} if plane is None or index is None else {plane: (index,)}
+        store = self.loop.drafting(slices, self._known(self.stopwatch.seconds))
+        self._kept()
+        self.panel.background.start(store, lambda draft: None, self._tell_error)
+
+    def cleanup(self) -> None:
+        """The panel ends."""
+        if self.opened is not None:
+            self.keep_draft()
+        self._release()
+
+    def _put(self, loaded: Any, plane: str | None, index: int | None) -> None:
+        self.opening = None
+        if self.panel.study is None:
+            return
+        self._release()
+        opened = self.loop.put(loaded, plane, index)
+        self.opened = opened
+        self.editor.open(opened.segmentation_node, opened.volume_node)
+        draft = opened.beginning.draft
+        self.stopwatch.start({} if draft is None else draft.seconds)
+        segmentation = opened.segmentation_node.GetSegmentation()
+        for event in ("SourceRepresentationModified", "SegmentAdded", "SegmentRemoved"):
+            number = getattr(slicer.vtkSegmentation, event)
+            self.addObserver(segmentation, number, self._on_segments)
+        self._on_change()
+
+    def _go_to(self, plane: str | None, index: int | None) -> None:
+        from ActiveSegLoopLib.scene.jumping import jump_to_slice
+
+        self.opened = self.loop.opened = self.opened.at(plane, index)
+        if plane is not None and index is not None:
+            jump_to_slice(self.case.geometry, plane, index)
+        self._on_change()
+
+    def _release(self) -> None:
+        self.removeObservers()
+        self._autosave.stop()
+        self.stopwatch.stop()
+        self._unkept_since = None
+        self.has_edits = False
+        if self.opened is not None:
+            self.opened = None
+            self.editor.close()
+
+    def _forget_changes(self) -> None:
+        self._autosave.stop()
+        self._kept()
+
+    def _kept(self) -> None:
+        self.has_edits = False
+        self._unkept_since = None
+        self._autosave.stop()
+
+    def _failed(self, error: Exception) -> None:
+        self.opening = None
+        self._tell_error(error)
+        self._on_change()
+
+    def _on_segments(self, caller: Any, event: Any) -> None:
+        self.stopwatch.edit(self._label())
+        self._edited()
+
+    def _edited(self) -> None:
+        self.has_edits = True
+        now = self.stopwatch.now()
+        if self._unkept_since is None:
+            self._unkept_since = now
+        left = LONGEST_SECONDS - (now - self._unkept_since)
+        self._autosave.start(int(1000 * max(0.0, min(QUIET_SECONDS, left))))
+
+    def _label(self) -> str:
+        """The label that is edited; with a segment of the user's own, the study's first."""
+        ids = self.panel.study.schema.ids
+        return self.editor.segment if self.editor.segment in ids else ids[0]
+
+    def _known(self, seconds: Mapping[str, float]) -> dict[str, float]:
+        ids = self.panel.study.schema.ids
+        return {label: spent for label, spent in seconds.items() if label in ids}
+
+    def _is_gone(self) -> bool:
+        return self.opened.segmentation_node.GetScene() is None

@@ -1,0 +1,304 @@
+"""The section Next to label: proposals, and the case that is being labeled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ActiveSegLoopLib.panel.drafts import Drafts
+from ActiveSegLoopLib.panel.editor import Editor
+from ActiveSegLoopLib.panel.icons import set_icons
+from ActiveSegLoopLib.panel.labeling import Labeling
+from ActiveSegLoopLib.panel.proposing import Proposing
+from ActiveSegLoopLib.panel.section import Section, guarded, pressed
+from ActiveSegLoopLib.panel.stopwatch import clock_text
+from ActiveSegLoopLib.panel.strip import Strip
+
+SLICE_DONE_KEY = "Ctrl+Return"
+OPEN_NEXT_KEY = "Ctrl+Shift+Return"
+_MILLISECONDS_OF_CLOCK = 500
+
+
+class NextSection(Section):
+    """Opens what was proposed, and keeps what was labeled."""
+
+    name = "next"
+
+    def setup(self) -> None:
+        """Fill and connect the widgets."""
+        set_icons(
+            (self.ui.openNextButton, "SP_ArrowForward"),
+            (self.ui.sliceDoneButton, "SP_DialogApplyButton"),
+            (self.ui.volumeDoneButton, "SP_DialogApplyButton"),
+            (self.ui.skipButton, "SP_MediaSkipForward"),
+            (self.ui.flagButton, "SP_MessageBoxWarning"),
+        )
+        self.editor = Editor(self.ui.segmentEditorWidget)
+        self.labeling = Labeling(self.panel, self.editor, self.tell_error, self.show_case)
+        self.proposing = Proposing(self)
+        self.drafts = Drafts(self)
+        self.strip = Strip(self)
+        self.proposal: Any = None
+        self.ui.openNextButton.connect("clicked(bool)", self.on_open_next)
+        self.ui.sliceDoneButton.connect("clicked(bool)", self.on_slice_done)
+        self.ui.volumeDoneButton.connect("clicked(bool)", self.on_volume_done)
+        self.ui.skipButton.connect("clicked(bool)", self.on_skip)
+        self.ui.flagButton.connect("clicked(bool)", self.on_flag)
+        self._shortcuts: list[tuple[Any, Any]] = []
+        self._clock = qt.QTimer()
+        self._clock.setInterval(_MILLISECONDS_OF_CLOCK)
+        self._clock.connect("timeout()", self.on_clock)
+        self._shown_slice: int | None = None
+        self.show_case()
+
+    def enter(self) -> None:
+        """The keys for this section work while the module is shown."""
+        self.editor.enter()
+        if not self._shortcuts:
+            for key, slot in (
+                (SLICE_DONE_KEY, self.on_slice_done), (OPEN_NEXT_KEY, self.on_open_next)
+            ):
+                shortcut = qt.QShortcut(qt.QKeySequence(key), slicer.util.mainWindow())
+                shortcut.connect("activated()", slot)
+                self._shortcuts.append((shortcut, slot))
+        if self.labeling.opened is not None:
+            self._clock.start()
+
+    def exit(self) -> None:
+        """The keys belong to the next module; unaccepted work is kept."""
+        self.editor.exit()
+        self._drop_shortcuts()
+        self._clock.stop()
+        self.labeling.keep_draft()
+
+    def cleanup(self) -> None:
+        """The panel ends."""
+        self._clock.stop()
+        self._drop_shortcuts()
+        self.proposing.follower.close()
+        self.strip.follower.close()
+        self.labeling.cleanup()
+        self.editor.cleanup()
+
+    def show_study(self) -> None:
+        """Show the study's proposals and drafts."""
+        self.proposing.show_study()
+        self.drafts.show_study()
+        self.show_case()
+
+    def close_study(self) -> None:
+        """Keep what is open as a draft and let go of it."""
+        self.labeling.close()
+        self.proposal = None
+
+    def labels_changed(self) -> None:
+        """Give the open segments the study's names and colors, and new labels a segment."""
+        opened = self.labeling.opened
+        if opened is not None:
+            from ActiveSegLoopLib.scene.segmentations import apply_schema
+
+            self.editor.save_for_undo()
+            apply_schema(opened.segmentation_node, self.study.schema.segments())
+
+    def scene_closes(self) -> None:
+        """Keep what isn't accepted before its nodes go."""
+        self.labeling.keep_draft()
+        self.labeling.drop()
+        self.editor.scene_closes()
+        self.proposal = None
+
+    def scene_closed(self) -> None:
+        """The scene is empty: a new editor node."""
+        self.editor.use_scene()
+        self.show_case()
+        self.drafts.show_study()
+
+    def restore(self) -> None:
+        """Open the case again that the scene remembers; its segments come from the study."""
+        remembered = self.parameters
+        self.editor.use_scene()
+        if self.study is None or not remembered.case or self.labeling.case is not None:
+            return
+        if remembered.case not in {case.name for case in self.study.cases()}:
+            return
+        found = [p for p in self.proposing.open if p.id == remembered.proposal]
+        index = None if remembered.slice_shown < 0 else remembered.slice_shown
+        self.open(remembered.case, remembered.plane.value, index, found[0] if found else None)
+
+    def open(
+        self, case: str, plane: str | None = None, index: int | None = None, proposal: Any = None
+    ) -> None:
+        """Show a case to label, at a slice; proposal: what is to be labeled in it."""
+        self.proposal = proposal
+        self.labeling.open(case, plane, index)
+        self.panel.show_section(self.name)
+
+    def open_proposal(self, proposal: Any) -> None:
+        """Show what was proposed."""
+        plane = proposal.plane or self.parameters.plane.value
+        self.open(proposal.case, plane, proposal.index, proposal)
+        self.proposing.select(proposal)
+
+    @pressed
+    def on_open_next(self) -> None:
+        """Open the best proposal that is still open."""
+        self.open_next()
+
+    def open_next(self) -> None:
+        """Open the best open proposal after the one at hand; tell when none is left."""
+        found = self.proposing.next_after(self.proposal)
+        if found is None:
+            self.proposal = None
+            self.show_case()
+            self.tell(_("No proposal is left: find what to label next, or train."))
+            return
+        self.open_proposal(found)
+
+    @pressed
+    def on_slice_done(self) -> None:
+        """Keep the slice that is shown, and open the next one."""
+        if self.labeling.opened is None:
+            self.tell(_("Nothing is open to be done."))
+            return
+        plane, index = self.slice_at_hand()
+        if index is None:
+            self.tell(_("No slice view shows a slice of this plane: show it first."))
+            return
+        self._accept({plane: (index,)}, index)
+
+    @pressed
+    def on_volume_done(self) -> None:
+        """Keep the whole volume, and open the next one."""
+        if self.labeling.opened is None:
+            self.tell(_("Nothing is open to be done."))
+            return
+        self._accept(None, None)
+
+    @pressed
+    def on_skip(self) -> None:
+        """Leave the proposal out."""
+        self._set_aside(self.logic.loop.skip)
+
+    @pressed
+    def on_flag(self) -> None:
+        """Mark the proposal for a second look."""
+        self._set_aside(self.logic.loop.flag)
+
+    @guarded
+    def on_clock(self) -> None:
+        """Show the time, and which slice is meant by "Slice done"."""
+        if self.labeling.opened is None:
+            self._clock.stop()
+            return
+        watch = self.labeling.stopwatch
+        time = clock_text(watch.total)
+        if watch.is_running:
+            self.ui.timeLabel.text = _("Time on this: {time}").format(time=time)
+        else:
+            self.ui.timeLabel.text = _("Time on this: {time} (stopped, nothing is edited)").format(
+                time=time
+            )
+        plane, index = self.slice_at_hand()
+        if index != self._shown_slice:
+            self._show_slice(plane, index)
+
+    def slice_at_hand(self) -> tuple[str, int | None]:
+        """The plane and the slice that a view shows now; else the one that was proposed."""
+        from ActiveSegLoopLib.scene.jumping import shown_slice
+
+        opened = self.labeling.opened
+        plane = opened.plane or self.parameters.plane.value
+        index = shown_slice(opened.case.geometry, plane)
+        return plane, opened.index if index is None else index
+
+    def show_case(self) -> None:
+        """Show what is open: its name, why it was proposed, how it began."""
+        opened, name = self.labeling.opened, self.labeling.opening
+        self.panel.sections["study"].labels.show()  # what may be done to them depends on it
+        self.ui.labelingFrame.visible = opened is not None
+        if self.panel.is_connected:
+            case = opened.case.name if opened is not None else name or ""
+            self.parameters.case = case
+            self.parameters.proposal = self.proposal.id if self.proposal is not None else 0
+        if opened is None:
+            self._clock.stop()
+            self.ui.currentLabel.text = (
+                _("Loading {case}...").format(case=name) if name else _("Nothing is open.")
+            )
+            return
+        self.ui.currentLabel.text = self._case_text(opened)
+        self.drafts.show_opened(opened)
+        self.strip.show(opened)
+        self._show_slice(*self.slice_at_hand())
+        self.on_clock()
+        self._clock.start()
+
+    def _case_text(self, opened: Any) -> str:
+        text = opened.case.name
+        proposal = self.proposal
+        if proposal is not None:
+            text = f"{self.proposing.place_text(proposal)}: {proposal.reason}"
+        begun = {
+            "draft": _("Begins with labels that weren't accepted yet."),
+            "revision": _("Begins with its newest labels."),
+            "prediction": _("Begins with the model's labels: correct them."),
+            "nothing": _("Nothing is labeled yet."),
+        }[opened.beginning.source]
+        return f"{text} {begun}"
+
+    def _show_slice(self, plane: str, index: int | None) -> None:
+        self._shown_slice = index
+        self.strip.mark(plane, index)
+        if self.panel.is_connected:
+            self.parameters.slice_shown = -1 if index is None else index
+        self.ui.sliceDoneButton.text = (
+            _("Slice done, next") if index is None
+            else _("Slice {index} done, next").format(index=index)
+        )
+
+    def _accept(self, slices: Any, index: int | None) -> None:
+        proposal, case = self.proposal, self.labeling.case.name
+        is_whole = slices is None
+
+        def stored(revision: Any) -> None:
+            self.panel.study_changed()
+
+        self.labeling.accept(slices, stored)
+        self.drafts.hide()
+        if proposal is not None and not is_whole and index != proposal.index:
+            self.tell(
+                _("Slice {index} is kept. The proposed slice is {proposed}.").format(
+                    index=index, proposed=proposal.index
+                )
+            )
+            return
+        self.tell(
+            _("The whole of {case} is kept.").format(case=case) if is_whole
+            else _("Slice {index} of {case} is kept.").format(index=index, case=case)
+        )
+        if proposal is not None:
+            self.proposing.leave_out(proposal, whole_case=is_whole)
+        if self.proposing.open:
+            kept = self.ui.nextMessageLabel.text
+            self.open_next()
+            self.tell(kept)
+
+    def _set_aside(self, how: Any) -> None:
+        proposal = self.proposal or self.proposing.selected()
+        if proposal is None:
+            self.tell(_("Choose a proposal first."))
+            return
+        how(proposal, self.ui.reasonLineEdit.text.strip())
+        self.ui.reasonLineEdit.text = ""
+        self.proposing.leave_out(proposal)
+        self.open_next()
+
+    def _drop_shortcuts(self) -> None:
+        for shortcut, slot in self._shortcuts:
+            shortcut.disconnect("activated()", slot)
+            shortcut.setParent(None)
+            shortcut.deleteLater()
+        self._shortcuts = []

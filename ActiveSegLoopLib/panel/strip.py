@@ -1,0 +1,148 @@
+"""The strip along the slices of the open case, and the uncertainty over its image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ActiveSegLoopLib.panel import doubt
+from ActiveSegLoopLib.panel.chart import Chart
+from ActiveSegLoopLib.panel.packages import ensure_packages
+from ActiveSegLoopLib.panel.running import Follower
+from ActiveSegLoopLib.panel.section import Section, guarded
+
+HEIGHT = 80
+
+
+class Strip(Section):
+    """A chart of the score by slice; a click goes to the slice. The map it is from, as a layer."""
+
+    name = "next"
+
+    def __init__(self, section: Section) -> None:
+        super().__init__(section.panel)
+        import qt
+
+        self.section = section
+        self.follower = Follower()
+        self._case: str | None = None
+        self._plane = ""
+        self._map: Any = None
+        self._node: Any = None
+        layout = qt.QVBoxLayout(self.ui.stripFrame)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self.chart = Chart(self.ui.stripFrame, HEIGHT)
+        self.chart.toolTip = _("The score of each slice. A click shows the slice.")
+        self.chart.on_click = self.on_click
+        layout.addWidget(self.chart)
+        self.ui.overlayCheckBox.connect("toggled(bool)", self.on_overlay)
+        self.ui.opacitySlider.connect("valueChanged(double)", self.on_opacity)
+
+    def show(self, opened: Any) -> None:
+        """Show the scores of a case: of its map, or else of its proposals."""
+        plane = opened.plane or self.parameters.plane.value
+        if (opened.case.name, plane) == (self._case, self._plane):
+            return
+        if opened.case.name != self._case:
+            self._map = self._node = None
+        self._case, self._plane = opened.case.name, plane
+        self._show_chart()
+        path = doubt.doubt_file(self.study, opened.case)
+        if self._map is None and path is not None:
+            self.panel.background.start(
+                doubt.reading(path), self._got_map_of(opened.case.name), self.tell_error
+            )
+        elif self._map is None and self.ui.overlayCheckBox.checked:
+            self._measure()
+
+    def mark(self, plane: str, index: int | None) -> None:
+        """Mark the slice that is shown."""
+        self.chart.mark(None if index is None else float(index))
+
+    @guarded
+    def on_click(self, x: float) -> None:
+        """Go to a slice."""
+        from ActiveSegLoopLib.scene.jumping import jump_to_slice
+
+        opened = self.section.labeling.opened
+        if opened is not None:
+            count = opened.case.geometry.shape[opened.case.geometry.axis_of(self._plane)]
+            jump_to_slice(opened.case.geometry, self._plane, min(max(round(x), 0), count - 1))
+            self.section.on_clock()
+
+    @guarded
+    def on_overlay(self) -> None:
+        """Show or hide the uncertainty."""
+        if self.section.labeling.opened is None:
+            return
+        if not self.ui.overlayCheckBox.checked:
+            from ActiveSegLoopLib.scene.overlay import hide
+
+            hide()
+        elif self._map is not None:
+            self._show_overlay()
+        else:
+            self._measure()
+
+    @guarded
+    def on_opacity(self) -> None:
+        """Show the uncertainty more or less."""
+        if self._node is not None and self.section.labeling.opened is not None:
+            from ActiveSegLoopLib.scene.overlay import set_opacity
+
+            set_opacity(self.ui.opacitySlider.value)
+
+    def _got_map_of(self, case: str) -> Any:
+        def got(volume: Any) -> None:
+            if self._case != case or self.section.labeling.opened is None:
+                return
+            self._map = volume
+            self._show_chart()
+            if self.ui.overlayCheckBox.checked:
+                self._show_overlay()
+
+        return got
+
+    def _show_chart(self) -> None:
+        title = _("{plane} slice").format(plane=self._plane)
+        if self._map is not None:
+            points = {_("Uncertainty %"): doubt.slice_means(self._map, self._plane)}
+        else:
+            found = self.study.proposals(None)
+            scores = sorted(
+                (float(p.index), float(p.score)) for p in found
+                if p.case == self._case and p.plane == self._plane
+            )
+            points = {_("Score of the proposals"): scores}
+        self.chart.show_curves(points, title)
+        self.ui.stripFrame.visible = any(points.values())
+
+    def _show_overlay(self) -> None:
+        opened = self.section.labeling.opened
+        self._node = doubt.overlay(
+            self.study, opened.case, self._map, opened.volume_node, self.ui.opacitySlider.value
+        )
+
+    def _measure(self) -> None:
+        """Let the model say where it is unsure of this case."""
+        if self.study.current_round() is None:
+            self.tell(_("Uncertainty needs a model: train one first."))
+            return
+        if self.follower.is_busy or not ensure_packages(self.panel):
+            return
+        case = self._case
+        job = self.logic.loop.start(
+            "segment", case, "--uncertainty", "--device", self.parameters.device.value
+        )
+        self.tell(_("Measuring the uncertainty of {case}...").format(case=case))
+
+        def ended(job: Any) -> None:
+            self.tell(job.error or "")
+            path = doubt.doubt_file(self.study, self.study.case(case)) if self.study else None
+            if path is not None:
+                self.panel.background.start(
+                    doubt.reading(path), self._got_map_of(case), self.tell_error
+                )
+
+        self.follower.follow(job, lambda event: None, ended)
