@@ -98,9 +98,10 @@ class Surface:
                 "infinite): make the surface again."
             )
         if len(triangles) and (triangles.min() < 0 or triangles.max() >= len(points)):
+            wrong = triangles.min() if triangles.min() < 0 else triangles.max()
             raise EvaluationError(
-                f"A triangle of the surface names the point {triangles.max()}, but there are only "
-                f"{len(points)}: make the surface again."
+                f"A triangle of the surface names the point {wrong}, but there are only "
+                f"{len(points)}, counted from 0: make the surface again."
             )
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "triangles", np.ascontiguousarray(triangles, np.int64))
