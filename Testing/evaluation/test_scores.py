@@ -134,7 +134,7 @@ def test_truth_that_began_with_a_model_is_told_from_independent_truth(study, tmp
     found = truth_of(study, study.case("t1"))
     assert (found.origin, found.began_with) == ("corrected", (2,))
     study.add_case([write_image(tmp_path, "new", truth(50), 50)], "new", "test")
-    assert truth_of(study, study.case("new")) == Gap("new", "test", None, "it has no labels")
+    assert truth_of(study, study.case("new")) == Gap("new", "test", None, "no labels")
 
 
 def test_only_annotated_voxels_are_scored(tmp_path, study):

@@ -127,11 +127,11 @@ def truth_of(study: Study, case: Case) -> Truth | Gap:
     """A case's truth, or why it has none."""
     revisions = study.revisions(case)
     if not revisions:
-        return Gap(case.name, case.role, None, "it has no labels")
+        return Gap(case.name, case.role, None, "no labels")
     newest = revisions[-1]
     origins = {r.origin for r in revisions}
     if "model" in origins:
-        return Gap(case.name, case.role, None, "its labels hold a model's own, uncorrected output")
+        return Gap(case.name, case.role, None, "the labels hold a model's own, uncorrected output")
     began = tuple(dict.fromkeys(r.model_round for r in revisions if r.model_round is not None))
     return Truth(case, newest, "corrected" if "corrected" in origins else "manual", began)
 
@@ -170,7 +170,7 @@ def _scored_case(
     labels = study.labelmap(truth.revision)
     masks = known_masks(study.annotated(truth.revision), schema)
     if not masks:
-        yield Gap(case.name, case.role, None, "nothing in it is annotated")
+        yield Gap(case.name, case.role, None, "nothing is annotated")
         return
     ids = {label.value: label.id for label in schema.labels if label.value in masks}
     for current in rounds:

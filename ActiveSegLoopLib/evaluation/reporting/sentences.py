@@ -147,12 +147,15 @@ def missing(measured: Measured, study_path: str) -> list[str]:
     said = []
     current = measured.study.current_round()
     lacking: dict[int, list[str]] = {}
+    others: dict[tuple[str, int | None, str], list[str]] = {}
     for gap in measured.gaps:
         if gap.reason == _NO_PREDICTION:
             lacking.setdefault(gap.round, []).append(gap.case)
         else:
-            of = "" if gap.round is None else f", round {gap.round}"
-            said.append(f"{gap.case} ({gap.role}{of}): {gap.reason.rstrip('.')}.")
+            others.setdefault((gap.role, gap.round, gap.reason), []).append(gap.case)
+    for (role, number, reason), cases in others.items():
+        of = "" if number is None else f", round {number}"
+        said.append(f"{', '.join(cases)} ({role}{of}): {reason.rstrip('.')}.")
     for number, cases in sorted(lacking.items()):
         text = f"Round {number} has no prediction of {', '.join(cases)}. "
         command = f"activesegloop segment {_quoted([study_path, *cases])}"
