@@ -60,8 +60,21 @@ def named(role: str, name: str, kind: str) -> Any:
 
 
 def remove(role: str | None = None, case: str | None = None, study: object | None = None) -> int:
-    """Remove our nodes of a role, case and study from the scene; returns how many those were."""
+    """Remove our nodes of a role, case and study from the scene; returns how many those were.
+
+    With them goes what Slicer has made for showing and storing them.
+    """
     nodes = find(role, case, study)
     for node in nodes:
-        slicer.mrmlScene.RemoveNode(node)
+        for other in [*_followers(node), node]:
+            slicer.mrmlScene.RemoveNode(other)
     return len(nodes)
+
+
+def _followers(node: Any) -> list[Any]:
+    found = []
+    if node.IsA("vtkMRMLDisplayableNode"):
+        found += [node.GetNthDisplayNode(i) for i in range(node.GetNumberOfDisplayNodes())]
+    if node.IsA("vtkMRMLStorableNode"):
+        found += [node.GetNthStorageNode(i) for i in range(node.GetNumberOfStorageNodes())]
+    return [other for other in found if other is not None]

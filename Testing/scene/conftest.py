@@ -62,3 +62,20 @@ def study(tmp_path):
         write_volume(tmp_path / f"p{number}.nii.gz", image)
         made.add_case([tmp_path / f"p{number}.nii.gz"])
     return made
+
+
+@pytest.fixture
+def with_model(study, labels):
+    """The study after a round, p1 labeled; its model has random weights, which is enough here."""
+    pytest.importorskip("torch")
+    from ActiveSegLoopLib.model.model_files import Model, save_model
+    from ActiveSegLoopLib.model.network import UNet
+    from Testing.model.samples import cascade, stage
+
+    plan = cascade(segmenter=stage((1.0, 1.0, 1.0), (16, 16, 16), 4), locator=None)
+    revision = study.add_revision(study.case("p1"), labels)
+    begun = study.start_round("fast", {}, 0, [revision])
+    network = UNet(plan.segmenter.network)
+    save_model(begun.folder, Model(study.schema, plan, network, None))
+    study.finish_round(begun, {"training_cases": 1}, {})
+    return study
