@@ -27,7 +27,8 @@ _SECONDS_TO_STOP = 120.0
 def do_runs(experiment: Experiment, device: str, job: Job) -> None:
     """Do every run that no other process does. Raises Cancelled when asked to stop."""
     from ActiveSegLoopLib.model.trainer import Stopped
-    from ActiveSegLoopLib.simulation.active import Place, do_run
+    from ActiveSegLoopLib.simulation.doing import do_run
+    from ActiveSegLoopLib.simulation.runs import Place
 
     place = Place(device, job.report, job.should_stop)
     part, _ = part_and_parts()

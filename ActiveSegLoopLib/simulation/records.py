@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ActiveSegLoopLib.simulation.experiment import Experiment, RunKey
+from ActiveSegLoopLib.simulation.experiment import Experiment
+from ActiveSegLoopLib.simulation.run_key import RunKey
 
 LINES = "rounds.jsonl"
 

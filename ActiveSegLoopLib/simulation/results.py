@@ -12,8 +12,9 @@ import numpy as np
 from ActiveSegLoopLib.evaluation.overlap import summarize
 from ActiveSegLoopLib.evaluation.statistics import holm, paired_comparison
 from ActiveSegLoopLib.selection.curves import aubc, fg_efficiency, pairwise_penalties
-from ActiveSegLoopLib.simulation.experiment import FULL, Experiment, RunKey
+from ActiveSegLoopLib.simulation.experiment import Experiment
 from ActiveSegLoopLib.simulation.records import finished_rounds, is_finished, plain
+from ActiveSegLoopLib.simulation.run_key import FULL, RunKey
 
 # Shares of the Dice of full annotation whose budget is looked for.
 TARGETS = (0.95, 0.99)

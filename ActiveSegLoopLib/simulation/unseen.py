@@ -14,8 +14,8 @@ from ActiveSegLoopLib.selection.looking import mean_dice
 from ActiveSegLoopLib.selection.maps import Maps, uncertainty_maps
 from ActiveSegLoopLib.selection.scores import as_items, measure
 from ActiveSegLoopLib.selection.strategies import Strategy, get_strategy
-from ActiveSegLoopLib.simulation.experiment import ExperimentSettings
 from ActiveSegLoopLib.simulation.records import plain
+from ActiveSegLoopLib.simulation.settings import ExperimentSettings
 from ActiveSegLoopLib.simulation.truth import Truth
 from ActiveSegLoopLib.study.schema import LabelSchema
 from ActiveSegLoopLib.study.study import Study

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.model.presets import Preset
-from ActiveSegLoopLib.simulation.experiment import Experiment, ExperimentSettings, SimulatedCase
+from ActiveSegLoopLib.simulation.experiment import Experiment, SimulatedCase
+from ActiveSegLoopLib.simulation.settings import ExperimentSettings
 from Testing.model.samples import SCHEMA, tiny, two_balls
 
 POOL, TEST = 4, 2

@@ -10,10 +10,11 @@ from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.model.presets import PRESETS
 from ActiveSegLoopLib.model.trainer import Stopped
-from ActiveSegLoopLib.simulation.active import Place, do_run
-from ActiveSegLoopLib.simulation.experiment import FULL, START, RunKey
+from ActiveSegLoopLib.simulation.doing import do_run
 from ActiveSegLoopLib.simulation.labeling import labeled_slices
 from ActiveSegLoopLib.simulation.records import finished_rounds, is_finished
+from ActiveSegLoopLib.simulation.run_key import FULL, START, RunKey
+from ActiveSegLoopLib.simulation.runs import Place
 from ActiveSegLoopLib.study.locks import ProcessLock
 from ActiveSegLoopLib.study.study import Study
 from Testing.model.samples import GRID, two_balls
@@ -186,7 +187,7 @@ def test_a_run_in_the_hands_of_another_is_left_alone(tmp_path, monkeypatch):
     try:
         assert not do_run(experiment, key, place())
         # A strategy waits for its start; asked to stop, it doesn't wait for ever.
-        monkeypatch.setattr("ActiveSegLoopLib.simulation.active._SECONDS_BETWEEN_LOOKS", 0)
+        monkeypatch.setattr("ActiveSegLoopLib.simulation.doing._SECONDS_BETWEEN_LOOKS", 0)
         with pytest.raises(Stopped):
             do_run(experiment, RunKey("random", 0), place(StopsAfter(3)))
     finally:

@@ -130,7 +130,7 @@ def _experiment(options: Namespace, job: Job) -> Experiment:
         return Experiment.open(options.out)
     from ActiveSegLoopLib.jobs.simulated_cases import find_simulated, schema_of
     from ActiveSegLoopLib.selection.strategies import DEFAULTS, FIRST, get_strategy
-    from ActiveSegLoopLib.simulation.experiment import ExperimentSettings
+    from ActiveSegLoopLib.simulation.settings import ExperimentSettings
 
     cases = find_simulated(options)
     given = {
