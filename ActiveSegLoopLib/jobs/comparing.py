@@ -101,6 +101,16 @@ def write_distances(
     return True
 
 
+def require_places(csv: Path | None, surface: Path | None) -> None:
+    """Raise EvaluationError, before anything is computed, where a result couldn't be written."""
+    for path in (csv, surface):
+        if path is not None and (path.is_dir() or not path.parent.is_dir()):
+            what = "it is a folder" if path.is_dir() else f"the folder {path.parent} doesn't exist"
+            raise EvaluationError(f"{path} can't be written: {what}.")
+    if surface is not None and surface.suffix.lower() != ".vtp":
+        raise EvaluationError(f"{surface} can't be written: a surface's name ends in .vtp.")
+
+
 def names_of(paths: Sequence[Path], given: Sequence[str] | None) -> list[str]:
     """What the segmentations are called: as given, else as their files, else by their paths."""
     if given is None:

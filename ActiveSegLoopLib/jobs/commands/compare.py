@@ -76,11 +76,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, job: Job) -> None:
     """Compare, case by case."""
-    from ActiveSegLoopLib.jobs.comparing import Comparing, names_of
+    from ActiveSegLoopLib.jobs.comparing import Comparing, names_of, require_places
     from ActiveSegLoopLib.jobs.comparison_tables import in_words, summary_in_words, write_csv
     from ActiveSegLoopLib.study.schema import LabelSchema
 
     paths = [path for path in (options.first, options.second, options.third) if path is not None]
+    require_places(options.csv, options.surface)
     comparing = Comparing(
         paths,
         names_of(paths, options.names),
