@@ -20,7 +20,7 @@ from typing import IO, Any
 
 # What belongs to the window of the program that starts a job and would mislead the job.
 _OF_THE_WINDOW = ("QT_PLUGIN_PATH", "QT_QPA_PLATFORM", "QT_QPA_PLATFORM_PLUGIN_PATH", "MPLBACKEND")
-# In Slicer the window keeps Python's lock while it waits for the user, so that the thread that reads
+# In Slicer the window keeps Python's lock while it waits for the user, and the thread that reads
 # stands still: each poll lends it the lock for this long.
 _LENT_SECONDS = 0.001
 # A process that has ended but whose output stays open (a child of its own) is waited for this long.
