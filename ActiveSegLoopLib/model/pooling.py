@@ -47,13 +47,18 @@ class FeaturePool:
         self.deep = vector if self.deep is None else self.deep + vector
         if not self.sums:
             self.sums = [torch.zeros(len(features), n) for n in self.shape]
-        for channel, values in enumerate(features):
-            self._add_to([row[channel] for row in self.sums], values.float() * weight, where)
-        self._add_to(self.weights, weight, where)
+        # One channel at a time: the product of all with the weight would be as large as them.
+        rows = zip(*(_profiles(values.float() * weight) for values in features), strict=True)
+        for sums, weights, row, own, place in zip(
+            self.sums, self.weights, rows, _profiles(weight), where, strict=True
+        ):
+            low, high = max(0, place.start), min(sums.shape[1], place.stop)
+            inside = slice(low - place.start, high - place.start)
+            sums[:, low:high] += torch.stack(row)[:, inside].cpu()
+            weights[low:high] += own[inside].cpu()
 
-    def _add_to(self, rows: Sequence[Tensor], values: Tensor, where: Sequence[slice]) -> None:
-        across = values.sum(dim=2)
-        profiles = (across.sum(dim=1), across.sum(dim=0), values.sum(dim=(0, 1)))
-        for row, profile, place in zip(rows, profiles, where, strict=True):
-            low, high = max(0, place.start), min(len(row), place.stop)
-            row[low:high] += profile[low - place.start : high - place.start].cpu()
+
+def _profiles(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The sums of an array (z, y, x) over each two of its axes, by z, by y, by x."""
+    across = values.sum(dim=2)
+    return across.sum(dim=1), across.sum(dim=0), values.sum(dim=(0, 1))
