@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,8 @@ class Candidates:
     annotated: bool (n, labels). available: what no rule keeps back, bool (n,). picked: what has
     been picked, in order. focus: position of the label to propose for, None for all. count: how
     many are asked for. round_index: which round of proposals this is, from 0, of about `rounds` in
-    all. Strategies only look.
+    all. memo: what a strategy that is asked again after every pick keeps in between. notes: what
+    there is to tell the person who asked. Strategies change nothing but the memo.
     """
 
     def __init__(
@@ -47,6 +49,8 @@ class Candidates:
         self.available = ~(self.stacked("refused").astype(bool) | kept_back)
         self.picked: list[int] = []
         self.focus: int | None = None
+        self.memo: dict[Any, Any] = {}
+        self.notes: list[str] = []
         self._distances: dict[int | None, np.ndarray] = {}
 
     def __len__(self) -> int:

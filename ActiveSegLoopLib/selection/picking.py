@@ -109,6 +109,8 @@ def _ranking(candidates: Candidates, strategy: Strategy) -> Ranking:
             f"The strategy '{strategy.name}' must give one score to each of the "
             f"{len(candidates)} candidates, and none may be NaN: correct it."
         )
+    if ranking.note and ranking.note not in candidates.notes:
+        candidates.notes.append(ranking.note)
     return ranking
 
 

@@ -88,6 +88,8 @@ def propose(
         )
         for choice in pick(candidates, chosen, Rules(min_distance_mm, per_case, per_class))
     ]
+    for note in candidates.notes:
+        report("message", text=note)
     if not found:
         if min_distance_mm is None:
             raise SelectionError("No case with anything left to propose could be looked at.")

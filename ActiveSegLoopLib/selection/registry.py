@@ -25,11 +25,12 @@ class Ranking:
     """How much each candidate is worth: the highest score first, -inf never.
 
     scores: (candidates,). reason: in words why candidate i is worth it, one text for all or a
-    function of i.
+    function of i. note: a sentence for the person who asked, "" for none.
     """
 
     scores: np.ndarray
     reason: str | Callable[[int], str]
+    note: str = ""
 
     def reason_of(self, index: int) -> str:
         """The reason for one candidate."""

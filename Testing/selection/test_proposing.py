@@ -75,8 +75,14 @@ def test_the_same_seed_gives_the_same_dropout(study, predictor):
 
 def test_attention_is_compared_with_the_true_dice_of_what_is_labeled(study):
     attentive = Predictor(model(attention=True), torch.device("cpu"))
-    found = propose(study, "slice", 3, "attention", predictor=attentive)
+    said = []
+
+    def listen(kind, text="", **data):
+        said.append(text)
+
+    found = propose(study, "slice", 3, "attention", predictor=attentive, report=listen)
     assert "P-DSC" in found[0].reason, "4 labeled slices are too few to tell"
+    assert "Fewer than 8 labeled slices can't tell if the attention is a guide." in said
     case = study.case("c2")
     study.add_revision(case, truth(case))
     found = propose(study, "slice", 3, "attention", predictor=attentive)

@@ -97,16 +97,20 @@ def test_attention_takes_the_lowest_agreement():
         agreement=np.r_[np.linspace(0.1, 0.8, 10), 0.5, 0.2, 0.9],
     )
     assert attention_correlation(candidates(case)) == pytest.approx(1)
-    places, reasons = picks("attention", candidates(case, count=3))
+    found = candidates(case, count=3)
+    places, reasons = picks("attention", found)
     assert places == [("a", 11), ("a", 10), ("a", 12)]
+    assert found.notes == [
+        "The attention's rank correlation with the true Dice is 1.00 on the labeled slices."
+    ]
     assert reasons[0].startswith("attention and segmentation agree little (P-DSC 0.20)")
 
 
 @pytest.mark.parametrize(
     "agreement, words",
     [
-        (np.linspace(0.9, 0.1, 12), r"correlation with the true Dice is -1\.00 on the labeled"),
-        (np.full(12, 0.7), r"is 0\.00 on the labeled"),
+        (np.linspace(0.9, 0.1, 12), r"correlation with the true Dice is only -1\.00"),
+        (np.full(12, 0.7), r"is only 0\.00"),
         (None, "this model has no attention maps"),
     ],
 )

@@ -22,26 +22,29 @@ def attention(candidates: Candidates) -> Ranking:
     slices (rank correlation under 0.3) or the model has no attention maps. With fewer than 8
     labeled slices it can't be told, and P-DSC is taken.
     """
-    why = _no_guide(candidates)
-    if why is not None:
-        ranking = entropy(candidates)
-        return Ranking(ranking.scores, lambda i: f"{ranking.reason_of(i)} (entropy, as {why})")
+    if any(case.agreement is None for case in candidates.cases):
+        return _by_entropy(candidates, "this model has no attention maps", "")
+    correlation = attention_correlation(candidates)
+    if correlation is None:
+        note = f"Fewer than {FEWEST_SLICES} labeled slices can't tell if the attention is a guide."
+    else:
+        note = (
+            f"The attention's rank correlation with the true Dice is {correlation:.2f} on the "
+            "labeled slices."
+        )
+        if correlation < LEAST_CORRELATION:
+            why = f"the attention's rank correlation with the true Dice is only {correlation:.2f}"
+            return _by_entropy(candidates, why, note)
     scores = candidates.stacked("agreement")
     return Ranking(
-        -scores, lambda i: f"attention and segmentation agree little (P-DSC {scores[i]:.2f})"
+        -scores, lambda i: f"attention and segmentation agree little (P-DSC {scores[i]:.2f})", note
     )
 
 
-def _no_guide(candidates: Candidates) -> str | None:
-    """Why the attention can't be gone by, None if it can."""
-    if any(case.agreement is None for case in candidates.cases):
-        return "this model has no attention maps"
-    correlation = attention_correlation(candidates)
-    if correlation is None or correlation >= LEAST_CORRELATION:
-        return None
-    return (
-        f"the attention's rank correlation with the true Dice is {correlation:.2f} on the labeled "
-        "slices"
+def _by_entropy(candidates: Candidates, why: str, note: str) -> Ranking:
+    ranking = entropy(candidates)
+    return Ranking(
+        ranking.scores, lambda i: f"{ranking.reason_of(i)} (entropy, as {why})", note
     )
 
 

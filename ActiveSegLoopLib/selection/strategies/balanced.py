@@ -11,6 +11,9 @@ from ActiveSegLoopLib.selection.wording import relative_per_label, worst_label
 # Labeled slices teach about others within about this share of the structures' extent.
 REACH = 0.08
 _UNCERTAIN = "entropy.foreground_sum"
+# Places are told apart to 1/100 of the extent.
+_BINS = 100
+_LAST_BIN = 3 * _BINS
 
 
 @strategy(
@@ -63,11 +66,20 @@ def _votes(candidates: Candidates) -> np.ndarray:
 
 def _crowd(candidates: Candidates) -> np.ndarray:
     """How many labeled and picked slices of any volume lie at about the same place (n,)."""
-    place = _places(candidates)
+    if "places" not in candidates.memo:
+        candidates.memo["places"] = _bins(_places(candidates))
+    bins = candidates.memo["places"]
     have = candidates.labeled.copy()
     have[candidates.picked] = True
-    away = (place[:, None] - place[have][None]) / REACH
-    return np.exp(-0.5 * away**2).sum(axis=1)
+    counts = np.bincount(bins[have], minlength=_LAST_BIN + 1)
+    away = np.arange(-_LAST_BIN, _LAST_BIN + 1) / (REACH * _BINS)
+    smooth = np.convolve(counts, np.exp(-0.5 * away**2))[_LAST_BIN : 2 * _LAST_BIN + 1]
+    return smooth[bins]
+
+
+def _bins(places: np.ndarray) -> np.ndarray:
+    """Places as whole numbers; those beyond the structures by more than their extent are one."""
+    return np.rint((np.clip(places, -1, 2) + 1) * _BINS).astype(int)
 
 
 def _places(candidates: Candidates) -> np.ndarray:
