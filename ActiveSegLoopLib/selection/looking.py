@@ -14,7 +14,6 @@ from ActiveSegLoopLib.selection.evidence import CaseEvidence
 from ActiveSegLoopLib.selection.image_features import image_features
 from ActiveSegLoopLib.selection.registry import Strategy, measures_of
 from ActiveSegLoopLib.selection.scores import as_items, count_foreground, measure
-from ActiveSegLoopLib.selection.strategies import get_strategy
 from ActiveSegLoopLib.study.cases import Case
 from ActiveSegLoopLib.study.schema import LabelSchema
 from ActiveSegLoopLib.study.study import Study
@@ -99,26 +98,6 @@ def with_maps(
         foreground=count_foreground(maps.labelmap, plane, schema),
         features=features,
     )
-
-
-def item_scores(
-    strategy: str, maps: Maps, plane: str | None, schema: LabelSchema
-) -> np.ndarray | None:
-    """How badly each slice (or the volume, plane None) is segmented by what a strategy goes by.
-
-    (items,), high where it is bad; None for strategies that tell nothing of that. For "attention"
-    1 - P-DSC, and the maps must hold the plain segmentation. Raises SelectionError for an unknown
-    strategy, and ModelError or SelectionError for what the model can't tell.
-    """
-    chosen = get_strategy(strategy, "slice" if plane is not None else "volume")
-    if chosen.measure is None:
-        return None
-    if chosen.measure == "attention":
-        from ActiveSegLoopLib.selection.attention_maps import p_scores
-
-        return 1 - p_scores(maps, plane).dice
-    ((_, name, aggregation),) = measures_of((chosen.measure,))
-    return measure(maps, name, plane, schema, aggregation or chosen.aggregation).overall
 
 
 def _with_agreement(

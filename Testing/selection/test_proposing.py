@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ActiveSegLoopLib.errors import ModelError, SelectionError
+from ActiveSegLoopLib.errors import SelectionError
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_volume
@@ -17,9 +17,7 @@ from ActiveSegLoopLib.model.network import UNet
 from ActiveSegLoopLib.model.prediction import Predictor
 from ActiveSegLoopLib.model.trainer import Stopped
 from ActiveSegLoopLib.selection import looking
-from ActiveSegLoopLib.selection.maps import uncertainty_maps
 from ActiveSegLoopLib.selection.proposing import propose
-from ActiveSegLoopLib.selection.scores import measure
 from ActiveSegLoopLib.selection.strategies import DEFAULTS, FIRST, STRATEGIES
 from ActiveSegLoopLib.study import Annotation, Label, LabelSchema, Study
 from Testing.model.samples import SCHEMA, add_case, stage, truth
@@ -256,21 +254,6 @@ def test_nothing_left_is_a_sentence(study, tmp_path):
     empty = Study.create(tmp_path / "empty", LabelSchema.parse("1=a"))
     with pytest.raises(SelectionError, match="has no case in its pool: add images"):
         propose(empty)
-
-
-def test_the_score_that_a_strategy_goes_by_can_be_asked_for(study, predictor):
-    maps = uncertainty_maps(predictor, study.volumes(study.case("c2")), passes=2)
-    for name, like in (("entropy.sum", "entropy"), ("balanced", "error")):
-        found = looking.item_scores(name, maps, "axial", SCHEMA)
-        aggregation = "sum" if "." in name else "foreground"
-        assert np.array_equal(found, measure(maps, like, "axial", SCHEMA, aggregation).overall)
-    assert looking.item_scores("random", maps, "axial", SCHEMA) is None
-    with pytest.raises(ModelError, match="no attention maps"):
-        looking.item_scores("attention", maps, "axial", SCHEMA)
-    attentive = Predictor(model(attention=True), torch.device("cpu"))
-    maps = uncertainty_maps(attentive, study.volumes(study.case("c2")), passes=1, plain=True)
-    found = looking.item_scores("attention", maps, "axial", SCHEMA)
-    assert found.shape == (16,) and (found >= 0).all() and found.any()
 
 
 def test_stopping_proposes_nothing(study):
