@@ -23,7 +23,7 @@ from ActiveSegLoopLib.evaluation.triangle_distance import (
 )
 
 _FIRST_CORNERS = 4  # nearest corners in the first try
-_MORE = 4  # times as many in each further one
+_MORE = 3  # times as many in each further one
 _CHUNK = 4096  # pairs of point and triangle at once: their numbers stay in the cache
 _FEW = 20  # triangles for each point, from which on only those near the points are prepared
 _CLASS_RATIO = 4.0  # of the reaches within one search tree
@@ -82,8 +82,7 @@ class _ClosestPoints:
         # Triangles of a size share a tree: one large one mustn't widen the search among the small.
         kinds = [size[0]] if (size == size[0]).all() else np.unique(size)[::-1]
         self._trees = [
-            _Tree(surface, np.flatnonzero(size == kind), float(reach2[size == kind].max()))
-            for kind in kinds
+            _Tree(surface, np.flatnonzero(size == kind), reach2[size == kind]) for kind in kinds
         ]
 
     def find(self, points: np.ndarray, signed: bool = True) -> np.ndarray:
@@ -96,8 +95,11 @@ class _ClosestPoints:
         way, weights = way_to(self._table, columns, triangle)
         distance = np.sqrt(np.einsum("in,in->n", way, way))
         if signed:
-            outside = np.einsum("in,ni->n", way, self._pseudonormals(triangle, weights)) >= 0
-            np.negative(distance, out=distance, where=~outside)
+            # Points on the surface itself are neither inside nor outside, and often many.
+            off = np.flatnonzero(squared > 0)
+            normals = self._pseudonormals(triangle[off], weights[:, off])
+            inside = off[np.einsum("in,ni->n", way[:, off], normals) < 0]
+            distance[inside] = -distance[inside]
         return distance
 
     @cached_property
@@ -122,6 +124,9 @@ class _ClosestPoints:
 
     @cached_property
     def _around(self) -> _Fans:
+        only = self._trees[0]
+        if len(self._trees) == 1 and only.size == len(self.surface.points):
+            return only.fans
         return _Fans(self.surface.triangles, len(self.surface.points))
 
     def _pseudonormals(self, triangle: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -162,6 +167,10 @@ class _Fans:
         self._count = np.bincount(flat, minlength=points)
         self._first = np.cumsum(self._count) - self._count
 
+    def largest(self, values: np.ndarray) -> np.ndarray:
+        """The largest value (of each triangle) around each point; every point has triangles."""
+        return np.maximum.reduceat(values[self._triangles], self._first)
+
     def expand(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """For each triangle around each point: the place in `points`, and the triangle."""
         count = self._count[points]
@@ -174,16 +183,16 @@ class _Fans:
 class _Tree:
     """Triangles of about one size, found by their corners."""
 
-    def __init__(self, surface: Surface, members: np.ndarray, reach2: float) -> None:
-        self._reach2 = reach2
+    def __init__(self, surface: Surface, members: np.ndarray, reach2: np.ndarray) -> None:
         self._members = members if len(members) < len(surface.triangles) else None
         triangles = surface.triangles[members]
         used = np.zeros(len(surface.points), bool)
         used[triangles] = True
         renumbered = np.cumsum(used) - 1
-        self._fans = _Fans(renumbered[triangles], int(renumbered[-1]) + 1)
-        self._size = int(renumbered[-1]) + 1
+        self.fans = _Fans(renumbered[triangles], int(renumbered[-1]) + 1)
+        self.size = int(renumbered[-1]) + 1
         self._tree = cKDTree(surface.points[used], leafsize=20, balanced_tree=False)
+        self._reach2 = self.fans.largest(reach2) * (1 + 1e-12)  # around each corner
 
     def improve(
         self,
@@ -195,7 +204,8 @@ class _Tree:
     ) -> None:
         """Put in the squared distance and the triangle wherever one here is closer."""
         asked = np.arange(len(points))
-        corners = min(_FIRST_CORNERS, self._size)
+        corners = min(_FIRST_CORNERS, self.size)
+        most = self._reach2.max()
         looked_at = 0
         while asked.size:
             far, near = self._tree.query(points[asked], k=np.arange(1, corners + 1))
@@ -203,15 +213,16 @@ class _Tree:
             if looked_at == 0:
                 self._look(table, columns, asked, near[:, 0], squared, triangle)
                 looked_at = 1
-            limit = (squared[asked] + self._reach2) * (1 + 1e-12)
-            row, column = np.nonzero(far[:, looked_at:] <= limit[:, None])
+            further = far[:, looked_at:] - squared[asked, None]
+            matters = further <= self._reach2[near[:, looked_at:]]
+            row, column = np.nonzero(matters & (squared[asked, None] > 0))
             column += looked_at
             self._look(table, columns, asked[row], near[row, column], squared, triangle)
-            if corners == self._size:
+            if corners == self.size:
                 return
-            limit = (squared[asked] + self._reach2) * (1 + 1e-12)
-            asked = asked[far[:, -1] <= limit]
-            looked_at, corners = corners, min(corners * _MORE, self._size)
+            unproven = far[:, -1] <= squared[asked] * (1 + 1e-12) + most
+            asked = asked[unproven & (squared[asked] > 0)]
+            looked_at, corners = corners, min(corners * _MORE, self.size)
 
     def _look(
         self,
@@ -223,7 +234,7 @@ class _Tree:
         triangle: np.ndarray,
     ) -> None:
         """Compare points with the triangles around a corner each; point numbers may repeat."""
-        place, found = self._fans.expand(corner)
+        place, found = self.fans.expand(corner)
         if not found.size:
             return
         point = point[place]
