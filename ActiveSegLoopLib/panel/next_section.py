@@ -52,6 +52,7 @@ class NextSection(Section):
         self._clock.setInterval(_MILLISECONDS_OF_CLOCK)
         self._clock.connect("timeout()", self.on_clock)
         self._shown_slice: int | None = None
+        self._told: Any = None  # what the other sections know to be open
         self.show_case()
 
     def enter(self) -> None:
@@ -217,7 +218,11 @@ class NextSection(Section):
     def show_case(self) -> None:
         """Show what is open: its name, why it was proposed, how it began."""
         opened, name = self.labeling.opened, self.labeling.opening
-        self.panel.sections["study"].labels.show()  # what may be done to them depends on it
+        if opened is not self._told:
+            is_another = opened is None or self._told is None or opened.case != self._told.case
+            self._told = opened
+            if is_another:
+                self.panel.case_changed()
         self.ui.labelingFrame.visible = opened is not None
         if self.panel.is_connected:
             case = opened.case.name if opened is not None else name or ""

@@ -13,13 +13,19 @@ import slicer
 from slicer.util import VTKObservationMixin
 
 from ActiveSegLoopLib.panel.background import Background
+from ActiveSegLoopLib.panel.compare_section import CompareSection
 from ActiveSegLoopLib.panel.next_section import NextSection
 from ActiveSegLoopLib.panel.parameters import Parameters
+from ActiveSegLoopLib.panel.progress_section import ProgressSection
 from ActiveSegLoopLib.panel.section import Section
+from ActiveSegLoopLib.panel.segment_section import SegmentSection
 from ActiveSegLoopLib.panel.study_section import StudySection
+from ActiveSegLoopLib.panel.train_section import TrainSection
 
 # In the order of the work; each class has its .ui file and a collapsible button of its name.
-SECTIONS: tuple[type[Section], ...] = (StudySection, NextSection)
+SECTIONS: tuple[type[Section], ...] = (
+    StudySection, NextSection, TrainSection, SegmentSection, CompareSection, ProgressSection,
+)
 
 
 class Panel(VTKObservationMixin):
@@ -89,9 +95,19 @@ class Panel(VTKObservationMixin):
 
     def study_changed(self) -> None:
         """Labels were accepted, say: show the study's state anew, but leave the open case alone."""
-        for name in ("study", "progress"):
-            if name in self.sections:
-                self.sections[name].show_study()
+        for name in ("study", "train", "compare", "progress"):
+            self.sections[name].show_study()
+
+    def case_changed(self) -> None:
+        """Another case is open, or none: labels can be less free, more can be compared."""
+        self.sections["study"].labels.show()
+        self.sections["compare"].show_study()
+
+    def trained(self) -> None:
+        """A round was trained: its model works from now on, and proposes."""
+        self.logic.loop.reload_model()
+        self.sections["next"].proposing.find()
+        self.sections["progress"].advise()
 
     def open_case(self, name: str | None) -> None:
         """Show a case to look at or to label."""
@@ -130,6 +146,7 @@ class Panel(VTKObservationMixin):
             section.cleanup()
         self.background.finish()
         self.release_parameters()
+        self.logic.closeStudy()
         self.study = None
         for top in self._tops:
             top.setMRMLScene(None)

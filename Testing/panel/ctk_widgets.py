@@ -15,8 +15,8 @@ def kept(kind: Any, name: str, default: Any) -> Property:
     """A property that is only remembered."""
     return Property(
         kind,
-        lambda self: self.__dict__.get(name, default),
-        lambda self, value: self.__dict__.__setitem__(name, value),
+        lambda self: self.__dict__.get(f"_kept_{name}", default),
+        lambda self, value: self.__dict__.__setitem__(f"_kept_{name}", value),
     )
 
 

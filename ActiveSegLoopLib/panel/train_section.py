@@ -1,0 +1,178 @@
+"""The section Train: one button, progress while the user goes on labeling, a quiet end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ActiveSegLoopLib.panel.chart import Chart
+from ActiveSegLoopLib.panel.icons import set_icons
+from ActiveSegLoopLib.panel.packages import ensure_packages
+from ActiveSegLoopLib.panel.running import Follower, Remaining, duration
+from ActiveSegLoopLib.panel.section import Section, pressed
+
+_MOST_POINTS = 400
+
+
+class TrainSection(Section):
+    """Trains a round in another process."""
+
+    name = "train"
+
+    def setup(self) -> None:
+        """Connect the widgets."""
+        set_icons(
+            (self.ui.trainButton, "SP_MediaPlay"), (self.ui.cancelTrainButton, "SP_MediaStop")
+        )
+        self.follower = Follower()
+        self.remaining = Remaining()
+        self.curve = Curve()
+        layout = qt.QVBoxLayout(self.ui.trainChartFrame)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self.chart = Chart(self.ui.trainChartFrame)
+        self.chart.toolTip = _("Loss and Dice on the held-out cases while the model trains.")
+        layout.addWidget(self.chart)
+        self.ui.trainChartFrame.visible = False
+        self.ui.trainStageLabel.visible = False
+        self.ui.trainButton.connect("clicked(bool)", self.on_train)
+        self.ui.cancelTrainButton.connect("clicked(bool)", self.on_cancel)
+        self.show_study()
+
+    def show_study(self) -> None:
+        """Say whether a training waits to go on."""
+        if self.follower.is_busy:
+            return
+        waiting = self.study.unfinished_round() if self.study is not None else None
+        self.ui.trainButton.enabled = self.study is not None
+        self.ui.trainButton.text = (
+            _("Train") if waiting is None
+            else _("Go on with training (round {number})").format(number=waiting.number)
+        )
+
+    def close_study(self) -> None:
+        """A training of the former study is stopped kindly; it can go on later."""
+        self.follower.cancel()
+
+    def cleanup(self) -> None:
+        """The panel ends; the training is stopped, and can go on later."""
+        self.follower.close()
+
+    @pressed
+    def on_train(self) -> None:
+        """Start training."""
+        if self.follower.is_busy:
+            self.tell(_("A training is running already."))
+            return
+        if not ensure_packages(self.panel):
+            return
+        parameters = self.parameters
+        job = self.logic.loop.start_training(
+            parameters.preset.value, parameters.device.value, parameters.iterations or None
+        )
+        self.curve = Curve()
+        self.chart.show_curves({})
+        self._set_busy(True)
+        self.ui.trainStageLabel.text = _("Starting...")
+        self.follower.follow(job, self.on_event, self.on_end)
+
+    @pressed
+    def on_cancel(self) -> None:
+        """Stop kindly."""
+        self.follower.cancel()
+        self.ui.cancelTrainButton.enabled = False
+        self.ui.trainStageLabel.text = _("Stopping after this step...")
+
+    def on_event(self, event: Any) -> None:
+        """The job has told something."""
+        kind = event.get("event")
+        if kind == "progress" and event.get("total"):
+            self._progress(event)
+        if kind in ("warning", "message"):
+            self.tell(str(event.get("text", "")))
+        if self.curve.add(event):
+            self.ui.trainChartFrame.visible = True
+            self.chart.show_curves(self.curve.curves(), _("step"))
+
+    def on_end(self, job: Any) -> None:
+        """The job has ended: a quiet note, and new proposals."""
+        self._set_busy(False)
+        self.panel.show_study()
+        if job.status == 0:
+            text = _("Round {number} is trained.").format(number=(job.result or {}).get("round"))
+            self.tell(f"{text} {self.curve.dice_text()}".strip())
+            slicer.util.showStatusMessage(text, 5000)
+            self.panel.trained()
+        elif job.status == 130:
+            self.tell(_("Training was stopped; it can go on from there."))
+        else:
+            self.tell(job.error or "")
+
+    def _progress(self, event: Any) -> None:
+        stage, step, total = str(event["stage"]), int(event["step"]), int(event["total"])
+        bar = self.ui.trainProgressBar
+        bar.setRange(0, total)
+        bar.value = step
+        left = self.remaining.seconds(stage, step, total)
+        text = _("{stage}: {step} of {total}").format(stage=stage, step=step, total=total)
+        if left is not None:
+            text = _("{progress}, {time} left").format(progress=text, time=duration(left))
+        if self.ui.cancelTrainButton.enabled:
+            self.ui.trainStageLabel.text = text
+        # Also seen while the section is folded and one labels on.
+        self.ui.trainCollapsibleButton.text = _("Train ({percent} %)").format(
+            percent=round(100 * step / total)
+        )
+
+    def _set_busy(self, busy: bool) -> None:
+        self.ui.trainProgressBar.setRange(0, 0)
+        self.ui.trainProgressBar.visible = busy
+        self.ui.trainStageLabel.visible = busy
+        self.ui.cancelTrainButton.visible = busy
+        self.ui.cancelTrainButton.enabled = busy
+        self.ui.trainButton.enabled = not busy
+        self.ui.trainAdvancedGroupBox.enabled = not busy
+        if not busy:
+            self.ui.trainCollapsibleButton.text = _("Train")
+
+
+class Curve:
+    """Loss and validation Dice of a training over its steps; stages follow one another."""
+
+    def __init__(self) -> None:
+        self._loss: list[tuple[float, float]] = []
+        self._dice: list[tuple[float, float]] = []
+        self._stage, self._step, self._before = "", 0, 0
+
+    def add(self, event: Any) -> bool:
+        """Take an event of the job; returns whether there is a new point."""
+        kind = event.get("event")
+        if kind == "progress" and event.get("loss") is not None:
+            self._go_to(event)
+            self._loss.append((self._before + self._step, float(event["loss"])))
+            return True
+        if kind == "validation" and event.get("dice") is not None:
+            self._go_to(event)
+            self._dice.append((self._before + self._step, float(event["dice"])))
+            return True
+        return False
+
+    def curves(self) -> dict[str, list[tuple[float, float]]]:
+        """The points to draw, thinned out where there are very many."""
+        stride = 1 + len(self._loss) // _MOST_POINTS
+        curves = {_("Loss"): self._loss[::stride]}
+        return curves | {_("Dice"): self._dice} if self._dice else curves
+
+    def dice_text(self) -> str:
+        """The last validation Dice in words, "" without one."""
+        if not self._dice:
+            return ""
+        return _("Dice on the held-out cases: {dice}.").format(dice=f"{self._dice[-1][1]:.3f}")
+
+    def _go_to(self, event: Any) -> None:
+        if event.get("stage") != self._stage:
+            self._before += self._step
+            self._stage, self._step = event.get("stage"), 0
+        self._step = int(event.get("step", self._step))

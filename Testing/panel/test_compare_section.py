@@ -1,0 +1,111 @@
+"""The section Compare: two or three labelings of a case measured and shown."""
+
+import numpy as np
+import pytest
+import slicer
+
+from ActiveSegLoopLib.images.volume import Volume
+from Testing.panel.cases import GRID, labels
+from Testing.panel.test_next_section import paint, wait
+from Testing.panel.test_study_section import cells, open_in
+
+pytestmark = pytest.mark.usefixtures("slots")
+
+
+@pytest.fixture
+def compared(panel, study):
+    """The panel with a case that has labels by hand and corrected ones, one column apart."""
+    study.add_revision(study.case("p1"), labels())
+    study.add_revision(study.case("p1"), labels(1), origin="corrected")
+    open_in(panel, study.folder)
+    return panel
+
+
+def texts(box):
+    """What a combo box offers."""
+    return [box.itemText(index) for index in range(box.count)]
+
+
+def compare(panel):
+    """Press Compare and wait."""
+    panel.ui.compareButton.click()
+    wait(panel)
+
+
+def test_only_what_a_case_has_is_offered(compared):
+    assert texts(compared.ui.compareCaseComboBox) == ["p1", "p2", "p3"]
+    assert texts(compared.ui.firstComboBox) == ["by hand", "corrected"]
+    assert texts(compared.ui.thirdComboBox) == ["none", "by hand", "corrected"]
+    compared.ui.compareCaseComboBox.currentIndex = 1
+    assert texts(compared.ui.firstComboBox) == []
+    compare(compared)
+    assert compared.ui.compareMessageLabel.text.startswith("Choose two different ones")
+
+
+def test_each_label_gets_a_row_a_verdict_and_a_colored_surface(compared):
+    compare(compared)
+    rows = cells(compared.ui.verdictTable)
+    assert [row[:2] for row in rows] == [["artery", "yes"], ["vein", "yes"]]
+    assert 0 < float(rows[0][3]) < 1 and float(rows[1][3]) == 0
+    assert "below the limit of 2 mm" in compared.ui.compareMessageLabel.text
+    table = compared.ui.surfaceTableView.mrmlTableNode()
+    assert table.GetNumberOfRows() == 2 and slicer.mrmlScene.IsNodePresent(table)
+    model = compared.sections["compare"].coloring.node
+    assert model.GetDisplayNode().GetScalarVisibility()
+    assert tuple(model.GetDisplayNode().GetScalarRange()) == (-4.0, 4.0)
+    compared.ui.rangeSpinBox.value = 1.5
+    assert tuple(model.GetDisplayNode().GetScalarRange()) == (-1.5, 1.5)
+
+
+def test_a_click_on_worst_spot_goes_there(compared):
+    compare(compared)
+    compared.ui.worstButton.click()
+    assert compared.ui.compareMessageLabel.text.startswith("Worst spot: 1.0 mm")
+
+
+def test_a_stricter_limit_turns_the_verdict(compared):
+    compared.ui.limitSpinBox.value = 0.1
+    compare(compared)
+    assert cells(compared.ui.verdictTable)[0][1] == "no"
+
+
+def test_what_is_on_screen_is_measured_anew_while_correcting(compared, study):
+    compared.open_case("p1")
+    wait(compared)
+    labeling = compared.sections["next"].labeling
+    compared.ui.firstComboBox.currentIndex = 1
+    compared.ui.secondComboBox.currentIndex = 2
+    assert texts(compared.ui.secondComboBox)[2] == "on screen now"
+    compare(compared)
+    assert float(cells(compared.ui.verdictTable)[0][2]) == 1
+    array = labels(1).array.copy()
+    array[array == 1] = 0
+    array[1:5, 2:6, 5:9] = 1
+    paint(labeling, array)
+    compared.ui.secondComboBox.currentIndex = 2
+    compare(compared)
+    assert float(cells(compared.ui.verdictTable)[0][2]) < 1
+
+
+def test_three_are_compared_two_by_two(compared, study):
+    compared.open_case("p1")
+    wait(compared)
+    compared.ui.thirdComboBox.currentIndex = 3
+    compare(compared)
+    assert texts(compared.ui.pairComboBox) == [
+        "manual and corrected", "manual and on screen", "corrected and on screen"
+    ]
+    compared.ui.pairComboBox.currentIndex = 2
+    wait(compared)
+    assert float(cells(compared.ui.verdictTable)[0][2]) == 1
+
+
+def test_a_label_that_one_lacks_has_no_verdict_and_no_surface(compared, study):
+    array = labels().array.copy()
+    array[array == 1] = 0
+    study.add_revision(study.case("p1"), Volume(array, GRID), origin="corrected")
+    compare(compared)
+    assert cells(compared.ui.verdictTable)[0][:2] == ["artery", "unknown"]
+    assert compared.sections["compare"].coloring.node is None
+    assert not compared.ui.worstButton.enabled
+    assert np.isfinite(float(cells(compared.ui.verdictTable)[1][3]))
