@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from ActiveSegLoopLib.errors import ImageError
 from ActiveSegLoopLib.images.labels import whole_labels
+from ActiveSegLoopLib.images.regions import Box
 from ActiveSegLoopLib.images.segmentation import Segment
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.scene.grids import ras_matrix
@@ -19,6 +20,7 @@ from ActiveSegLoopLib.scene.hierarchy import place_under
 from ActiveSegLoopLib.scene.ownership import own
 from ActiveSegLoopLib.scene.volumes import fill_image
 
+_VOXELS_AT_ONCE = 4_000_000
 # The name that we gave a segment: one that a user changed since is left alone.
 _GIVEN_NAME = "ActiveSegLoop.Name"
 
@@ -135,23 +137,36 @@ def shared_image(labelmap: Volume, segments: Sequence[Segment], name: str) -> An
     for, for a value that belongs to no segment.
     """
     labels = whole_labels(labelmap.array, f"'{name}'")
-    boxes = {v: box for v, box in enumerate(ndimage.find_objects(labels), 1) if box is not None}
-    strange = set(boxes) - {segment.value for segment in segments}
+    values, box = _extent(labels)
+    strange = values - {segment.value for segment in segments}
     if strange:
         raise ImageError(
             f"The label map for '{name}' holds the value {min(strange)}, which belongs to no label."
         )
     image = slicer.vtkOrientedImageData()
-    if boxes:
-        low = [min(box[axis].start for box in boxes.values()) for axis in range(3)]
-        high = [max(box[axis].stop for box in boxes.values()) for axis in range(3)]
-        part = labels[tuple(slice(a, b) for a, b in zip(low, high))]
-        # Slicer edits labels in one of a few types; 16 bits without a sign are among them.
-        fill_image(image, part, low)
+    if box is not None:
+        fill_image(image, labels[box.slices], box.lower)
     else:
         image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
     image.SetGeometryFromImageToWorldMatrix(ras_matrix(labelmap.geometry))
     return image
+
+
+def _extent(labels: np.ndarray) -> tuple[set[int], Box | None]:
+    """The values other than 0, and the box around them; None for none.
+
+    Looked for part by part, because it keeps Python's lock, for which Slicer's window would wait.
+    """
+    values: set[int] = set()
+    box: Box | None = None
+    step = max(1, _VOXELS_AT_ONCE // labels[0].size)
+    for first in range(0, len(labels), step):
+        for value, slices in enumerate(ndimage.find_objects(labels[first : first + step]), 1):
+            if slices is not None:
+                values.add(value)
+                found = Box.of(slices).seen_from((-first, 0, 0))
+                box = found if box is None else box.union(found)
+    return values, box
 
 
 def _made(segment: Segment, image: Any) -> Any:

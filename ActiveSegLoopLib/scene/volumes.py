@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
 from ActiveSegLoopLib.errors import ImageError
 from ActiveSegLoopLib.images.geometry import Geometry
@@ -48,8 +48,12 @@ def fill_image(
     extent = [edge for n, first in zip(array.shape[::-1], low[::-1])
               for edge in (first, first + n - 1)]
     image.SetExtent(extent)
-    scalars = numpy_to_vtk(np.ascontiguousarray(_storable(array)).ravel(), deep=True)
+    array = _storable(array)
+    scalars = vtk.vtkDataArray.CreateDataArray(get_vtk_array_type(array.dtype))
     scalars.SetName("ImageScalars")
+    scalars.SetNumberOfTuples(array.size)
+    # By numpy, which lets go of Python's lock meanwhile: Slicer's window would wait for it.
+    vtk_to_numpy(scalars).reshape(array.shape)[...] = array
     image.GetPointData().SetScalars(scalars)
 
 
