@@ -4,12 +4,8 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
-from ActiveSegLoopLib.images.geometry import Geometry
-from ActiveSegLoopLib.images.volume import Volume
-from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.study.schema import LabelSchema
 from ActiveSegLoopLib.study.study import Study
 from Testing.application import load_module, stand_ins
@@ -40,23 +36,6 @@ def a_study_folder(tmp_path):
     """A study with two labels and no case."""
     Study.create(tmp_path / "kidneys", LabelSchema.parse("1=artery,2=vein"))
     return tmp_path / "kidneys"
-
-
-@pytest.fixture
-def widget(module):
-    """The panel with plain objects in place of its Qt widgets."""
-    panel = module.ActiveSegLoopWidget()
-    panel.logic = module.ActiveSegLoopLogic()
-    panel.ui = SimpleNamespace(
-        # CTK emits currentPathChanged while it moves the path to the top of the history.
-        studyPathLineEdit=SimpleNamespace(
-            currentPath="", addCurrentPathToHistory=panel.onStudyPathChanged
-        ),
-        openButton=SimpleNamespace(enabled=False),
-        studyLabel=SimpleNamespace(text=""),
-        loopLabel=SimpleNamespace(text=""),
-    )
-    return panel
 
 
 def test_the_module_compiles():
@@ -114,62 +93,8 @@ def test_the_module_introduces_itself(module):
     assert "https://github.com/ActiveSegLoop/ActiveSegLoop" in parent.helpText
 
 
-def test_opening_a_study_shows_it(widget, a_study_folder):
-    widget.ui.studyPathLineEdit.currentPath = str(a_study_folder)
-    widget.onStudyPathChanged()
-    assert widget.ui.openButton.enabled
-    widget.onOpenStudy()
-    assert widget.ui.studyLabel.text == "Cases: 0. Labels: artery, vein."
-    assert widget.ui.loopLabel.text == "Labeled cases: 0 of 0. No model has been trained yet."
-    assert widget.study is not None
-
-
-def test_the_panel_counts_cases_by_role_and_names_the_current_round(
-    widget, a_study_folder, tmp_path
-):
-    study = Study.open(a_study_folder)
-    geometry = Geometry(shape=(4, 5, 6), spacing=(2.0, 1.0, 1.0))
-    for number, role in enumerate(["pool", "pool", "test"], start=1):
-        name = f"p{number}"
-        volume = Volume(np.full((4, 5, 6), number, np.int16), geometry)
-        write_volume(tmp_path / f"{name}.nrrd", volume)
-        study.add_case([tmp_path / f"{name}.nrrd"], role=role)
-    labelmap = Volume(np.ones((4, 5, 6), np.uint8), geometry)
-    revision = study.add_revision(study.case("p1"), labelmap)
-    finished = study.start_round("fast", {}, 0, [revision])
-    for name in ("segment.safetensors", "model.json"):
-        (finished.folder / name).write_bytes(b"{}")
-    study.finish_round(finished, {}, {})
-    widget.ui.studyPathLineEdit.currentPath = str(a_study_folder)
-    widget.onOpenStudy()
-    assert widget.ui.studyLabel.text == "Cases: 3 (2 pool, 1 test). Labels: artery, vein."
-    assert widget.ui.loopLabel.text == "Labeled cases: 1 of 3. The current model is round 1."
-
-
-def test_a_folder_without_a_study_is_told_in_one_sentence_and_closes_the_study_shown(
-    widget, a_study_folder, tmp_path
-):
-    widget.ui.studyPathLineEdit.currentPath = str(a_study_folder)
-    widget.onOpenStudy()
-    nothing = tmp_path / "nothing"
-    widget.ui.studyPathLineEdit.currentPath = str(nothing)
-    widget.onOpenStudy()
-    assert widget.study is None
-    assert str(nothing) in widget.ui.studyLabel.text
-    assert not nothing.exists()
-
-
-def test_an_emptied_line_closes_the_study(widget, a_study_folder):
-    widget.ui.studyPathLineEdit.currentPath = str(a_study_folder)
-    widget.onOpenStudy()
-    widget.ui.studyPathLineEdit.currentPath = ""
-    widget.onStudyPathChanged(False)
-    assert widget.study is None
-    assert not widget.ui.openButton.enabled
-    assert widget.ui.studyLabel.text == ""
-
-
-def test_a_reload_forgets_the_library(widget, monkeypatch):
+def test_a_reload_forgets_the_library(module, monkeypatch):
+    widget = module.ActiveSegLoopWidget()
     monkeypatch.setitem(sys.modules, "ActiveSegLoopLib.images.made_up", object())
     monkeypatch.setitem(sys.modules, "ActiveSegLoopLibrary", object())
     kept = {name: loaded for name, loaded in sys.modules.items() if "ActiveSegLoopLib" in name}

@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from Testing.repository import LIBRARY, MODULE, python_files
+from Testing.repository import LIBRARY, MODULE, ROOT, python_files
 
 UI_FILES = sorted((MODULE / "Resources" / "UI").glob("*.ui"))
 CODE_FILES = [*python_files(MODULE), *python_files(LIBRARY / "panel")]
@@ -124,8 +124,82 @@ def test_every_slot_that_is_connected_is_a_method():
         methods = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
         for node in ast.walk(tree):
             is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-            if is_call and node.func.attr == "connect" and isinstance(node.args[-1], ast.Attribute):
-                assert node.args[-1].attr in methods, f"{path}:{node.lineno}"
+            if not is_call or node.func.attr != "connect":
+                continue
+            slot = node.args[-1]
+            if isinstance(slot, ast.Attribute) and ast.unparse(slot.value) == "self":
+                assert slot.attr in methods, f"{path}:{node.lineno}"
+
+
+@pytest.mark.parametrize("path", UI_FILES, ids=lambda path: path.name)
+def test_every_widget_with_nodes_is_given_the_scene(path):
+    tree = ElementTree.parse(path).getroot()
+    connected = {
+        node.findtext("receiver")
+        for node in tree.iter("connection")
+        if node.findtext("signal") == "mrmlSceneChanged(vtkMRMLScene*)"
+    }
+    # The segment editor gets its node first, and the scene by the code then.
+    wanted = {
+        name for name, kind in named_widgets(tree).items()
+        if kind.startswith("qMRML") and kind not in ("qMRMLWidget", "qMRMLSegmentEditorWidget")
+    }
+    assert connected == wanted
+
+
+def test_every_parameter_that_a_ui_file_names_exists_and_is_named_once():
+    named = [
+        item.findtext("string")
+        for path in UI_FILES
+        for item in ElementTree.parse(path).getroot().iter("property")
+        if item.get("name") == "SlicerParameterName"
+    ]
+    code = (LIBRARY / "panel" / "parameters.py").read_text(encoding="utf-8")
+    cls = next(
+        node for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.ClassDef) and node.name == "Parameters"
+    )
+    parameters = {node.target.id for node in cls.body if isinstance(node, ast.AnnAssign)}
+    assert set(named) <= parameters
+    assert len(named) == len(set(named)) > 0
+
+
+def test_names_of_widgets_are_unique_over_all_sections():
+    names = [
+        name for path in UI_FILES for name in named_widgets(ElementTree.parse(path).getroot())
+    ]
+    assert len(names) == len(set(names))
+
+
+def test_every_widget_that_one_acts_on_has_a_tooltip():
+    silent = []
+    for path in UI_FILES:
+        for node in ElementTree.parse(path).getroot().iter("widget"):
+            is_acted_on = node.get("class") not in (
+                "QLabel", "QFrame", "QProgressBar", "qMRMLWidget", "ctkCollapsibleButton",
+                "ctkCollapsibleGroupBox", "qMRMLSegmentEditorWidget",
+            )
+            if is_acted_on and not any(
+                item.get("name") == "toolTip" and "".join(item.itertext()).strip()
+                for item in node.findall("property")
+            ):
+                silent.append(node.get("name"))
+    assert silent == []
+
+
+@pytest.mark.parametrize("module", ["ctk_widgets", "slicer_widgets"])
+def test_the_stand_ins_of_widgets_have_only_what_slicer_has(module, widgets):
+    path = ROOT / "Testing" / "panel" / f"{module}.py"
+    for cls in ast.parse(path.read_text(encoding="utf-8")).body:
+        if not isinstance(cls, ast.ClassDef):
+            continue
+        known = members(widgets, cls.name, "properties signals slots other")
+        names = {node.name for node in cls.body if isinstance(node, ast.FunctionDef)}
+        for node in cls.body:
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+                names |= {target.id for target in node.targets}
+        strange = {name for name in names if not name.startswith("_")} - plain(known)
+        assert strange <= {"nodes", "sizeHint", "minimumSizeHint", "paintEvent"}, cls.name
 
 
 @pytest.mark.parametrize(
@@ -150,11 +224,11 @@ def test_a_mistake_in_the_code_is_found(line, widgets):
         ('class="ctkPathLineEdit"', 'class="ctkPathLine"'),
         ('name="settingKey"', 'name="settingsKey"'),
         ("ctkPathLineEdit::Dirs", "ctkPathLineEdit::Directories"),
-        ('name="loopLabel"', 'name="studyLabel"'),
+        ('name="studyPathLabel"', 'name="studyLabel"'),
         ("<class>ctkPathLineEdit</class>", "<class>ctkOther</class>"),
     ],
 )
 def test_a_mistake_in_a_ui_file_is_found(right, wrong, widgets):
-    text = (MODULE / "Resources" / "UI" / "ActiveSegLoop.ui").read_text(encoding="utf-8")
+    text = (MODULE / "Resources" / "UI" / "StudySection.ui").read_text(encoding="utf-8")
     assert right in text
     assert faults_of_ui(ElementTree.fromstring(text.replace(right, wrong)), widgets)
