@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ActiveSegLoopLib.errors import EvaluationError, ImageError
+from ActiveSegLoopLib.errors import EvaluationError
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.labels import present_values
 from ActiveSegLoopLib.images.placing import place, whole_voxel_offset
@@ -89,11 +89,13 @@ def load(
         if segments is None:
             segments = [
                 Segment(f"value {value}", value, meant.get(value, f"label {value}"), (0, 0, 0))
-                for value in present_values(volume.array)
+                for value in sorted({*present_values(volume.array), *meant})
             ]
         tables.append({s.value: _place_of(s, structures) for s in segments})
     chosen = _chosen(structures, only)
-    if not any(all(number in table.values() for table in tables) for number in chosen):
+    # A file without any structure is an empty segmentation, which can be compared.
+    known = [set(table.values()) for table in tables if table]
+    if not chosen or not set(chosen) & set.intersection(*known):
         own = [
             f"{path} has {', '.join(structures[n].name for n in table.values()) or 'none'}"
             for path, table in zip(paths, tables)
@@ -165,12 +167,8 @@ def _on_one_grid(volumes: Sequence[Volume], paths: Sequence[Path]) -> list[Volum
     for volume, path in zip(volumes[1:], paths[1:]):
         offset = whole_voxel_offset(volume.geometry, first)
         if offset is None:
-            try:
-                require_same_geometry(first, volume, str(paths[0]), str(path))
-            except ImageError as error:
-                raise EvaluationError(
-                    f"{error} Or resample one of them to the other's grid."
-                ) from error
+            require_same_geometry(first, volume, str(paths[0]), str(path))
+            offset = (0, 0, 0)
         low = np.minimum(low, offset)
         high = np.maximum(high, np.add(offset, volume.geometry.shape))
     grid = Geometry(high - low, first.spacing, first.index_to_world(low), first.direction)

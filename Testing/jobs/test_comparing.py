@@ -100,6 +100,19 @@ def test_segments_are_matched_by_name_else_by_id_and_plain_files_by_value(
     assert [s["name"] for s in named["comparisons"][0]["structures"]] == ["cava"]
 
 
+def test_a_segmentation_in_which_nothing_was_found_counts_as_missing_everything(tmp_path, capfd):
+    nothing = balls().with_array(np.zeros(GEOMETRY.shape, np.uint8))
+    write_volume(tmp_path / "manual.nii.gz", balls())
+    write_volume(tmp_path / "model.nii.gz", nothing)
+    pair = tmp_path / "manual.nii.gz", tmp_path / "model.nii.gz"
+    for options in ((), ("--labels", "1=Artery,2=Vein")):
+        found = result(capfd, *pair, *options)["comparisons"][0]["structures"]
+        assert [s["dice"] for s in found] == [0, 0]
+        assert all("second surface is empty" in s["verdict"] for s in found)
+    assert call("compare", pair[1], pair[1], "--names", "a", "b") == 1
+    assert "have no structure in common" in capfd.readouterr().err
+
+
 def test_a_file_that_slicer_cropped_is_put_back_into_its_place(files, tmp_path, capfd):
     manual = balls()
     low, high = np.array([2, 3, 2]), np.array([12, 17, 24])
