@@ -16,12 +16,12 @@ from ActiveSegLoopLib.images.writing import replacing
 
 DPI = 200
 # Okabe and Ito's palette: told apart also by those who see colors differently.
-_COLORS = (
+PALETTE = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933",
     "#882255", "#44AA99",
 )
-_MARKERS = "os^DvPX*<>"
-_STYLE = {
+MARKERS = "os^DvPX*<>"
+STYLE = {
     "font.size": 9, "axes.titlesize": 9.5, "axes.spines.top": False, "axes.spines.right": False,
     "axes.grid": True, "grid.color": "0.9", "axes.axisbelow": True, "pdf.fonttype": 42,
     "legend.frameon": False,
@@ -32,18 +32,23 @@ def draw_results(summary: Mapping, folder: Path) -> list[str]:
     """Draw a summary (see results.summarize_experiment) into a folder; the pictures' names."""
     if not summary["strategies"]:
         return []
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         pictures = {"curves": _curves(summary), "labels": _labels(summary)}
         if summary["correlations"]:
             pictures["correlations"] = _correlations(summary)
         names = []
         for name, figure in pictures.items():
-            for ending in ("png", "pdf"):
-                # Without the time, the same results give the same file.
-                nothing = {"Software": None} if ending == "png" else {"CreationDate": None}
-                with replacing(folder / f"{name}.{ending}") as temporary:
-                    figure.savefig(temporary, format=ending, dpi=DPI, metadata=nothing)
-                names.append(f"{name}.{ending}")
+            names += save_figure(figure, folder, name)
+        return names
+
+
+def save_figure(figure: Figure, folder: Path, name: str) -> list[str]:
+    """Save a figure as PNG and PDF, the same file for the same figure; the files' names."""
+    names = []
+    for ending, moment in (("png", "Software"), ("pdf", "CreationDate")):
+        with replacing(folder / f"{name}.{ending}") as temporary:
+            figure.savefig(temporary, format=ending, dpi=DPI, metadata={moment: None})
+        names.append(f"{name}.{ending}")
     return names
 
 
@@ -90,11 +95,11 @@ def _draw(axes: Axes, summary: Mapping, over: str, of) -> None:
         rounds = min(len(run[over]) for run in runs)
         budget = 100 * np.mean([run[over][:rounds] for run in runs], axis=0)
         values = 100 * np.array([of(run)[:rounds] for run in runs], float)
-        color = _COLORS[number % len(_COLORS)]
+        color = PALETTE[number % len(PALETTE)]
         low, high = np.array([bootstrap_interval(column) for column in values.T]).T
         axes.fill_between(budget, low, high, color=color, alpha=0.14, linewidth=0)
         axes.plot(budget, values.mean(axis=0), color=color, linewidth=1.5, markersize=4.5,
-                  marker=_MARKERS[number % len(_MARKERS)], label=strategy.replace("_", " "))
+                  marker=MARKERS[number % len(MARKERS)], label=strategy.replace("_", " "))
 
 
 def _reference(axes: Axes, dice: float | None, targets: Sequence[float] = (0.99, 0.95)) -> None:
@@ -116,7 +121,7 @@ def _correlations(summary: Mapping) -> Figure:
     axes = figure.add_subplot()
     means = [_or_zero(found[score]["mean"]) for score in scores]
     spreads = [_or_zero(found[score]["sd"]) for score in scores]
-    axes.barh(range(len(scores)), means, xerr=spreads, color=_COLORS[0], height=0.65,
+    axes.barh(range(len(scores)), means, xerr=spreads, color=PALETTE[0], height=0.65,
               error_kw={"elinewidth": 0.9, "ecolor": "0.3"})
     axes.set_yticks(range(len(scores)), [score.replace("_", " ") for score in scores])
     axes.axvline(0, color="0.25", linewidth=0.8)

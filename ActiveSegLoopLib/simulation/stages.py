@@ -2,7 +2,7 @@
 
 Stage I trains on a few fully labeled cases. For stages II and III the current model segments new
 cases, the oracle corrects them, and everything labeled so far is trained on. The test cases are
-fixed at the start and never trained on.
+fixed at the start and never trained on. It ends with the study's report.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from ActiveSegLoopLib.errors import ActiveSegLoopError
 from ActiveSegLoopLib.evaluation.overlap import compare_labels
 from ActiveSegLoopLib.evaluation.pictures import learning_curve, slice_picture
+from ActiveSegLoopLib.evaluation.reporting.report import write_report
 from ActiveSegLoopLib.evaluation.stage_table import TOTAL, Stage, stage_table
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_volume
@@ -47,12 +48,13 @@ class StageSettings:
 
 @dataclass(frozen=True)
 class StagesResult:
-    """What an experiment ended with: its table as text, its files, its stages."""
+    """What an experiment ended with: its table as text, its files, its stages, its report's page."""
 
     table: str
     folder: Path
     pictures: tuple[Path, ...]
     stages: tuple[Stage, ...]
+    page: Path
 
 
 def run_stages(
@@ -61,7 +63,7 @@ def run_stages(
     report: Callable[..., None] = lambda kind, **data: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> StagesResult:
-    """Run all stages in `folder`: images/, study/, summary.json, table.txt and pictures.
+    """Run all stages in `folder`: images/, study/, report/, summary.json, table.txt, pictures.
 
     Raises ActiveSegLoopError if the folder holds anything already, Stopped when asked to stop.
     """
@@ -122,6 +124,9 @@ class _Experiment:
             write_volume(path, phantom.image)
             roles[role].append(self.study.add_case([path], role=role))
             self.truth[roles[role][-1].name] = phantom
+            if role == "test":
+                # Never trained on: for the report, which knows nothing but the study.
+                self.study.add_revision(roles[role][-1], phantom.labels, annotator="oracle")
             self.report("progress", stage="making phantoms", step=index + 1, total=count)
         return roles["pool"], roles["test"]
 
@@ -184,7 +189,10 @@ class _Experiment:
             "stages": [_summary(stage) for stage in stages],
         }
         (self.folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-        return StagesResult(table, self.folder, pictures, tuple(stages))
+        written = write_report(
+            self.study, self.folder / "report", report=self.report, go_on=self._go_on
+        )
+        return StagesResult(table, self.folder, pictures, tuple(stages), written.page)
 
     def _go_on(self) -> None:
         if self.should_stop():

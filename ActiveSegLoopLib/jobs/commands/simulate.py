@@ -21,6 +21,8 @@ from ActiveSegLoopLib.jobs.torchrun import part_and_parts
 
 if TYPE_CHECKING:
     from ActiveSegLoopLib.simulation.experiment import Experiment
+    from ActiveSegLoopLib.simulation.settings import ExperimentSettings
+    from ActiveSegLoopLib.simulation.virtue_settings import VirtueSettings
 
 SUMMARY = "which strategy learns most from the fewest labels"
 
@@ -81,6 +83,25 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--no-full", dest="full", action="store_false", default=None,
         help="don't train on all labels for comparison",
     )
+    virtues = parser.add_argument_group("instead of strategies: what labels are worth")
+    virtues.add_argument(
+        "--virtues", action="store_true",
+        help="compare labels of less quality, diversity and completeness (Zharov 2022)",
+    )
+    virtues.add_argument(
+        "--intervals", type=_numbers, metavar="N,...",
+        help="draw every N-th slice and interpolate those between (default 1,2,4,8)",
+    )
+    virtues.add_argument(
+        "--diversity", type=_shares, metavar="SHARE,...", help="shares of the volumes"
+    )
+    virtues.add_argument(
+        "--completeness", type=_shares, metavar="SHARE,...", help="shares of the slices"
+    )
+    virtues.add_argument(
+        "--together", action="store_true", default=None, help="vary all three with each other"
+    )
+    virtues.add_argument("--interpolation", choices=["nearest", "shape"], help="default nearest")
     training = parser.add_argument_group("training")
     training.add_argument("--preset", metavar="NAME", help="the recipe (default: simulation)")
     training.add_argument("--iterations", type=positive, metavar="N", help="of each training")
@@ -121,32 +142,53 @@ def _experiment(options: Namespace, job: Job) -> Experiment:
     from ActiveSegLoopLib.simulation.experiment import Experiment
 
     if options.images is None:
-        given = next((name for name in _SETTINGS if getattr(options, name) is not None), None)
-        if given is not None:
+        known = {**_SETTINGS, **_VIRTUES}
+        if options.virtues or any(getattr(options, name) is not None for name in known):
             raise SimulationError(
                 "To begin an experiment --images and --labels are needed; to go on with one, only "
                 "--out is."
             )
         return Experiment.open(options.out)
     from ActiveSegLoopLib.jobs.simulated_cases import find_simulated, schema_of
+
+    cases = find_simulated(options)
+    settings = _virtues(options) if options.virtues else _strategies(options)
+    return Experiment.begin(options.out, settings, schema_of(options.classes, cases), cases)
+
+
+def _strategies(options: Namespace) -> ExperimentSettings:
     from ActiveSegLoopLib.selection.strategies import DEFAULTS, FIRST, get_strategy
     from ActiveSegLoopLib.simulation.settings import ExperimentSettings
 
-    cases = find_simulated(options)
-    given = {
-        field: getattr(options, name)
-        for name, field in _SETTINGS.items() if getattr(options, name) is not None
-    }
+    given = _given(options, _SETTINGS, _VIRTUES)
     unit = given.get("unit", "slice")
-    strategies = [
-        DEFAULTS[unit] if name == "default" else name for name in given.get("strategies", ())
-    ]
-    given |= {"strategies": tuple(strategies)} if strategies else {}
-    given.setdefault("initial", FIRST[unit])
-    settings = ExperimentSettings(**given)
+    if "strategies" in given:
+        chosen = (DEFAULTS[unit] if name == "default" else name for name in given["strategies"])
+        given["strategies"] = tuple(chosen)
+    settings = ExperimentSettings(**{"initial": FIRST[unit], **given})
     for name in (*settings.strategies, settings.initial):
         get_strategy(name, unit)
-    return Experiment.begin(options.out, settings, schema_of(options.classes, cases), cases)
+    return settings
+
+
+def _virtues(options: Namespace) -> VirtueSettings:
+    from ActiveSegLoopLib.simulation.virtue_settings import VirtueSettings
+
+    return VirtueSettings(**_given(options, _VIRTUES, _SETTINGS))
+
+
+def _given(options: Namespace, settings: dict[str, str], others: dict[str, str]) -> dict:
+    """The settings that were given; raises SimulationError for one of the other experiment's."""
+    for name in others.keys() - settings.keys():
+        if getattr(options, name) is not None:
+            raise SimulationError(
+                f"--{name.replace('_', '-')} is for an experiment "
+                f"{'without' if options.virtues else 'with'} --virtues."
+            )
+    return {
+        field: getattr(options, name)
+        for name, field in settings.items() if getattr(options, name) is not None
+    }
 
 
 # The option of each setting.
@@ -157,6 +199,24 @@ _SETTINGS = {
     "corrected": "corrected", "tolerance": "tolerance_mm", "full": "full",
     "iterations": "iterations", "passes": "passes",
 }
+
+
+_VIRTUES = {
+    "intervals": "intervals", "diversity": "diversities", "completeness": "completenesses",
+    "together": "together", "interpolation": "interpolation", "plane": "plane", "seeds": "seeds",
+    "preset": "preset", "iterations": "iterations",
+}
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(positive(part) for part in names(text))
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in names(text))
+    except ValueError as error:
+        raise ArgumentTypeError(f"'{text}' isn't shares such as 0.1,0.3,1") from error
 
 
 def _pattern(text: str) -> re.Pattern:

@@ -1,0 +1,136 @@
+"""What is said of an experiment, from lines written by hand: figures that can be checked."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from ActiveSegLoopLib.simulation.experiment import Experiment
+from ActiveSegLoopLib.simulation.records import LINES, plain
+from ActiveSegLoopLib.simulation.reporting import write_results
+from ActiveSegLoopLib.simulation.results import summarize_experiment
+from ActiveSegLoopLib.simulation.run_key import FULL, START, RunKey
+from ActiveSegLoopLib.simulation.unseen import rank_correlation
+from Testing.simulation.experiments import begin
+
+SEEDS, UNITS = 4, (10, 20, 40)
+
+
+def line(number, units, dice, exhausted=False) -> dict:
+    """A finished round: a pool of 100 slices, the liver 0.1 better than the spleen."""
+    return {
+        "round": number, "units": units, "share": units / 100, "slices": units, "volumes": 2,
+        "foreground_share": units / 80, "exhausted": exhausted, "mean_dice": dice,
+        "dice": {"liver": dice + 0.05, "spleen": dice - 0.05}, "cases": {},
+        "effort": {"slices": 10, "slices_changed": 5, "voxels_changed": 100,
+                   "voxels_foreground": 200, "contour_mm": 50.0},
+        "correlations": {"error": 0.5 + number / 10, "entropy.sum": None}, "batch": [],
+        "seconds": {"train": 2.0, "test": 1.0}, "versions": {"torch": "2"}, "settings": {},
+    }
+
+
+def write(experiment: Experiment, key: RunKey, lines) -> None:
+    folder = experiment.run_folder(key)
+    folder.mkdir(parents=True)
+    (folder / LINES).write_text("".join(json.dumps(entry) + "\n" for entry in lines))
+
+
+@pytest.fixture
+def experiment(tmp_path) -> Experiment:
+    """Equal interval is better than random by about 0.1 with every seed; all labels give 0.8."""
+    experiment = begin(tmp_path, seeds=SEEDS, rounds=3, full=True)
+    for seed in range(SEEDS):
+        start = line(0, UNITS[0], 0.4 + seed / 100)
+        write(experiment, RunKey(START, seed), [start])
+        write(experiment, RunKey(FULL, seed), [line(0, 100, 0.8 + (-1) ** seed / 100)])
+        for strategy, gains in (("random", (0.1, 0.2)), ("equal_interval", (0.2, 0.36))):
+            later = [
+                line(n + 1, UNITS[n + 1], start["mean_dice"] + gain + 0.001 * seed * n)
+                for n, gain in enumerate(gains)
+            ]
+            write(experiment, RunKey(strategy, seed), [start, *later])
+    return experiment
+
+
+def test_areas_finals_and_references_are_those_of_the_curves(experiment):
+    summary = summarize_experiment(experiment)
+    assert summary["finished"] and summary["full"]["mean_dice"] == pytest.approx(0.8)
+    run = next(r for r in summary["runs"] if (r["strategy"], r["seed"]) == ("random", 0))
+    assert run["units"] == [10, 20, 40] and run["mean_dice"] == [0.4, 0.5, 0.6]
+    # Trapezoids of 10 and 20 units over a budget of 30.
+    assert run["aubc"] == pytest.approx((10 * 0.45 + 20 * 0.55) / 30)
+    assert run["final_dice"] == 0.6
+    assert run["dice"]["liver"] == pytest.approx([0.45, 0.55, 0.65])
+    assert run["effort"]["contour_mm"] == [50, 100, 150]
+    assert summary["strategies"]["random"]["of_full"] == pytest.approx(0.6165 / 0.8, abs=1e-4)
+
+
+def test_the_budget_of_a_target_is_the_first_whose_mean_reaches_it(experiment):
+    strategies = summarize_experiment(experiment)["strategies"]
+    assert strategies["random"]["needed"] == {"95%": None, "99%": None}
+    assert strategies["equal_interval"]["needed"]["95%"] == {"units": 40, "share": 0.4}
+    assert strategies["equal_interval"]["needed"]["99%"] is None
+
+
+def test_pairs_are_tested_over_the_seeds_and_a_win_is_a_penalty(experiment):
+    summary = summarize_experiment(experiment)
+    test = next(t for t in summary["tests"] if t["measure"] == "final_dice")
+    assert (test["a"], test["b"], test["n"]) == ("random", "equal_interval", SEEDS)
+    assert test["mean_difference"] == pytest.approx(0.16)
+    penalties = summary["penalties"]
+    assert penalties["names"] == ["random", "equal_interval"]
+    # Better at two of the three budgets; at the first all are equal.
+    assert np.array(penalties["matrix"]) == pytest.approx(np.array([[0, 0], [2 / 3, 0]]), abs=1e-5)
+
+
+def test_correlations_are_means_over_models_without_those_undefined(experiment):
+    found = summarize_experiment(experiment)["correlations"]
+    assert found["error"]["mean"] == pytest.approx(0.6)
+    assert found["error"]["last"]["mean"] == pytest.approx(0.7)
+    assert found["entropy.sum"]["mean"] is None
+
+
+def test_an_unfinished_experiment_has_results_so_far_and_says_so(tmp_path):
+    experiment = begin(tmp_path, seeds=1, rounds=3, full=True)
+    written = write_results(experiment)
+    assert not written.finished and "Not all runs are finished" in written.table
+    write(experiment, RunKey(START, 0), [line(0, 10, 0.4)])
+    write(experiment, RunKey("random", 0), [line(0, 10, 0.4), line(1, 20, 0.5)])
+    summary = summarize_experiment(experiment)
+    assert set(summary["strategies"]) == {"random"} and summary["full"]["mean_dice"] is None
+    assert summary["strategies"]["random"]["of_full"] is None
+    assert "random" in write_results(experiment).table
+
+
+def test_a_round_without_anything_left_to_label_is_no_point_of_the_curve(tmp_path):
+    experiment = begin(tmp_path, strategies=("random",), rounds=5)
+    write(experiment, RunKey(START, 0), [line(0, 50, 0.4)])
+    lines = [line(0, 50, 0.4), line(1, 100, 0.5), line(2, 100, 0.5, exhausted=True)]
+    write(experiment, RunKey("random", 0), lines)
+    summary = summarize_experiment(experiment)
+    assert summary["finished"] and summary["runs"][0]["units"] == [50, 100]
+
+
+def test_result_files_are_json_text_and_pictures(experiment):
+    written = write_results(experiment)
+    for name in written.files:
+        assert (experiment.folder / name).stat().st_size > 200
+    json.loads((experiment.folder / "summary.json").read_text(), parse_constant=pytest.fail)
+    for words in ("equal_interval", "0.6165", "Holm", "Spearman", "40 slices (40.0 %)"):
+        assert words in written.table
+    again = {name: (experiment.folder / name).read_bytes() for name in written.files}
+    write_results(experiment)
+    assert again == {name: (experiment.folder / name).read_bytes() for name in written.files}
+
+
+def test_rank_correlation_is_that_of_the_ranks():
+    assert rank_correlation(np.array([1, 2, 30]), np.array([0.1, 0.2, 0.3])) == pytest.approx(1)
+    assert rank_correlation(np.array([1, 2, 30]), np.array([3, 2, 1])) == pytest.approx(-1)
+    assert math.isnan(rank_correlation(np.ones(5), np.arange(5)))
+    assert math.isnan(rank_correlation(np.arange(2), np.arange(2)))
+
+
+def test_plain_values_have_none_for_what_is_not_a_number():
+    found = plain({"a": np.array([1.5, math.nan]), 3: (np.int64(2), np.bool_(True), math.inf)})
+    assert found == {"a": [1.5, None], "3": [2, True, None]}
