@@ -15,6 +15,7 @@ from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.scene import accepting, comparing, opening
 from ActiveSegLoopLib.scene.opening import Loaded, Opened
 from ActiveSegLoopLib.scene.processes import Processes
+from ActiveSegLoopLib.scene.segmentations import content_stamp
 from ActiveSegLoopLib.scene.volumes import geometry_of, volume_of
 from ActiveSegLoopLib.study.cases import Case
 from ActiveSegLoopLib.study.drafts import Draft, remove_draft
@@ -40,6 +41,7 @@ class Loop(Processes):
     def __init__(self, python: str | None = None) -> None:
         super().__init__(python)
         self.opened: Opened | None = None
+        self._stored: dict[str, opening.Stored] = {}
 
     def open_study(self, folder: str | os.PathLike) -> Study:
         """Open the study in a folder and close the former one."""
@@ -64,6 +66,7 @@ class Loop(Processes):
         """Let go of the study; its nodes stay in the scene."""
         self.use(None)
         self.opened = None
+        self._stored.clear()
 
     def summary(self) -> str:
         """Cases, labels and rounds of the study in a few sentences."""
@@ -134,9 +137,16 @@ class Loop(Processes):
     def put(
         self, loaded: Loaded, plane: str | None = None, index: int | None = None
     ) -> Opened:
-        """Show a case that was loaded, at a slice where one is given."""
-        self.opened = opening.put(self.study, loaded, plane, index)
-        return self.opened
+        """Show a case that was loaded, at a slice where one is given.
+
+        What was drawn in an earlier opening and isn't stored yet is kept: its beginning's source
+        is "scene".
+        """
+        opened = opening.put(self.study, loaded, plane, index, self._stored)
+        if opened.beginning.source != opening.SCENE:
+            self._note(opened, content_stamp(opened.segmentation_node))
+        self.opened = opened
+        return opened
 
     def open_case(
         self,
@@ -172,9 +182,16 @@ class Loop(Processes):
         classes: Sequence[str] | None = None,
     ) -> Callable[[], Revision]:
         """What stores the open case's segments as a revision: see accepting.acceptance."""
-        return accepting.acceptance(
-            self.study, self._case_open(), slices, seconds, annotator, classes
-        )
+        opened = self._case_open()
+        stamp = content_stamp(opened.segmentation_node)
+        store = accepting.acceptance(self.study, opened, slices, seconds, annotator, classes)
+
+        def store_and_note() -> Revision:
+            revision = store()
+            self._note(opened, stamp)
+            return revision
+
+        return store_and_note
 
     def accept_slice(
         self,
@@ -243,6 +260,11 @@ class Loop(Processes):
                 )
             picked = {wanted: found[wanted] for wanted in chosen}
         return lambda: comparing.compare(picked, segments, structure, limit_mm=limit_mm)
+
+    def _note(self, opened: Opened, stamp: str) -> None:
+        """Remember that the study has what a segmentation showed when it had this stamp."""
+        key = opening.node_key(opened.segmentation_node)
+        self._stored[key] = opening.Stored(stamp, opened.beginning)
 
     def _case_open(self) -> Opened:
         if self.opened is None:

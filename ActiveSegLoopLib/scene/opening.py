@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from ActiveSegLoopLib.errors import ImageError
 from ActiveSegLoopLib.images.reading import read_labelmap
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.scene.cases import CaseImages, case_nodes, present_nodes, read_images
 from ActiveSegLoopLib.scene.jumping import align_views, jump_to_slice
+from ActiveSegLoopLib.scene.labelmaps import labelmap_of
 from ActiveSegLoopLib.scene.overlay import show
-from ActiveSegLoopLib.scene.ownership import find, own
+from ActiveSegLoopLib.scene.ownership import disown, find, own
 from ActiveSegLoopLib.scene.segmentations import (
     apply_schema,
+    content_stamp,
     replace_image,
     segmentation_of,
     shared_image,
@@ -27,6 +32,7 @@ from ActiveSegLoopLib.study.schema import LabelSchema
 from ActiveSegLoopLib.study.study import Study
 
 DRAFT, REVISION, PREDICTION, NOTHING = "draft", "revision", "prediction", "nothing"
+SCENE = "scene"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +40,8 @@ class Beginning:
     """The labels with which the work on a case begins.
 
     source: "draft", "revision" (the newest), "prediction" (of the current model; what was
-    annotated before is kept in it) or "nothing". origin and model_round: what a revision made of
+    annotated before is kept in it), "nothing", or "scene" (what was drawn in an earlier opening and
+    isn't stored yet). origin and model_round: what a revision made of
     it will have. parent: the newest revision's number, None without one.
     """
 
@@ -55,6 +62,7 @@ class Loaded:
     beginning: Beginning
     images: CaseImages | None
     labels: Any
+    use_draft: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +97,7 @@ def load(study: Study, case: Case, use_draft: bool = True, with_images: bool = T
         beginning,
         read_images(study, case) if with_images else None,
         shared_image(beginning.labelmap, beginning.schema.segments(), case.name),
+        use_draft,
     )
 
 
@@ -97,32 +106,60 @@ def needs_images(study: Study, case: Case) -> bool:
     return None in present_nodes(study, case)
 
 
-def put(study: Study, loaded: Loaded, plane: str | None = None, index: int | None = None) -> Opened:
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A state of a segmentation node that the study has, and what the work on it began with."""
+
+    stamp: str
+    beginning: Beginning
+
+
+def node_key(node: Any) -> str:
+    """What tells a node from all others, also from one that has its id after a scene was closed."""
+    return f"{node.GetID()} {node.GetAddressAsString('vtkObject')}"
+
+
+def put(
+    study: Study,
+    loaded: Loaded,
+    plane: str | None = None,
+    index: int | None = None,
+    stored: Mapping[str, Stored] = MappingProxyType({}),
+) -> Opened:
     """Put a case into the scene: its volumes shown in the slice views, its labels as segments.
 
-    The segmentation of an earlier opening is given the labels; segments of the user's own stay. The
-    slice views turn along the volume's planes and go to the slice, where one is given.
+    stored: by node_key what is known of the segmentations of earlier openings. One that was edited
+    since then is kept as it is, unless drafts aren't wanted; otherwise it is given the labels, and
+    segments of the user's own stay. One of which nothing is known (from a saved scene) is left to
+    the user if it holds something else. The slice views turn along the volume's planes and go to
+    the slice, where one is given.
     """
     beginning = loaded.beginning
     case, segments = beginning.case, beginning.schema.segments()
     volumes = case_nodes(study, case, loaded.images)
-    present = find("segmentation", case.name, study.folder)
-    if present:
-        node = present[0]
-        apply_schema(node, segments)
-        replace_image(node, loaded.labels, segments)
-    else:
+    node = next(iter(find("segmentation", case.name, study.folder)), None)
+    known = None if node is None else stored.get(node_key(node))
+    if node is not None and known is None and not _shows(node, beginning):
+        disown(node)
+        node.GetDisplayNode().SetVisibility(False)
+        node = None
+    if node is None:
         node = segmentation_of(loaded.labels, segments, f"{case.name} labels", volumes[0])
         own(node, "segmentation", case.name, study.folder)
+    else:
+        apply_schema(node, segments)
+        if known is not None and loaded.use_draft and known.stamp != content_stamp(node):
+            beginning = replace(known.beginning, source=SCENE, parent=beginning.parent)
+        else:
+            replace_image(node, loaded.labels, segments)
     for other in find("segmentation", study=study.folder):
         if other.GetDisplayNode() is not None:
             other.GetDisplayNode().SetVisibility(other is node)
     show(volumes[0])
     align_views(volumes[0])
-    opened = Opened(beginning, tuple(volumes), node, plane, index)
     if plane is not None and index is not None:
         jump_to_slice(case.geometry, plane, index, _middle(loaded.beginning, plane, index))
-    return opened
+    return Opened(beginning, tuple(volumes), node, plane, index)
 
 
 def begin(study: Study, case: Case, use_draft: bool = True) -> Beginning:
@@ -164,6 +201,15 @@ def begin(study: Study, case: Case, use_draft: bool = True) -> Beginning:
         )
     labelmap = Volume(values, case.geometry)
     return Beginning(case, schema, labelmap, PREDICTION, "corrected", current.number, parent)
+
+
+def _shows(node: Any, beginning: Beginning) -> bool:
+    """Whether a segmentation holds just these labels."""
+    try:
+        shown = labelmap_of(node, beginning.schema.segments(), beginning.case.geometry)
+    except ImageError:
+        return False
+    return np.array_equal(shown.array, beginning.labelmap.array)
 
 
 def _middle(beginning: Beginning, plane: str, index: int) -> tuple[float, ...] | None:

@@ -34,6 +34,12 @@ def is_ours(node: Any) -> bool:
     return bool(node.GetAttribute(ROLE))
 
 
+def disown(node: Any) -> None:
+    """Leave a node that we have made to the user."""
+    for name in (ROLE, CASE, STUDY):
+        node.RemoveAttribute(name)
+
+
 def find(
     role: str | None = None, case: str | None = None, study: object | None = None,
     kind: str = "vtkMRMLNode",

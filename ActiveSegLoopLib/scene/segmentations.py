@@ -118,6 +118,16 @@ def segment_ids(node: Any) -> list[str]:
     return [segmentation.GetNthSegmentID(i) for i in range(segmentation.GetNumberOfSegments())]
 
 
+def content_stamp(node: Any) -> str:
+    """A text that changes whenever a voxel is edited or a segment comes or goes."""
+    segmentation = node.GetSegmentation()
+    images = {
+        segmentation.GetSegment(id).GetRepresentation(labelmap_name()) for id in segment_ids(node)
+    }
+    times = sorted(image.GetMTime() for image in images if image is not None)
+    return " ".join(map(str, [*times, *segment_ids(node)]))
+
+
 def labelmap_name() -> str:
     """Slicer's name of the representation by voxels."""
     return slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()

@@ -18,9 +18,8 @@ from ActiveSegLoopLib.jobs.worker import WarmWorker
 from ActiveSegLoopLib.scene.cases import present_nodes
 from ActiveSegLoopLib.scene.ownership import CASE, STUDY, find, is_ours, own
 from ActiveSegLoopLib.scene.segmentations import (
-    labelmap_name,
+    content_stamp,
     replace_image,
-    segment_ids,
     segmentation_of,
     shared_image,
 )
@@ -203,13 +202,13 @@ def prediction_node(
     key = volume_node.GetID()
     for former in find("prediction", study=study.folder):
         if former.GetNodeReferenceID(former.GetReferenceImageGeometryReferenceRole()) == key:
-            if former.GetAttribute(_STAMP) == _stamp(former):
+            if former.GetAttribute(_STAMP) == content_stamp(former):
                 replace_image(former, image, segments)
-                former.SetAttribute(_STAMP, _stamp(former))
+                former.SetAttribute(_STAMP, content_stamp(former))
                 return former
     node = segmentation_of(image, segments, f"{name} model", volume_node)
     own(node, "prediction", None if case is None else case.name, study.folder)
-    node.SetAttribute(_STAMP, _stamp(node))
+    node.SetAttribute(_STAMP, content_stamp(node))
     return node
 
 
@@ -259,13 +258,3 @@ def _item(study: Study, thing: Any) -> _Item:
 def _read(path: Path, name: str) -> tuple[Any, list[Segment]]:
     labelmap, segments = read_segmentation(path)
     return shared_image(Volume(labelmap.array, labelmap.geometry), segments, name), segments
-
-
-def _stamp(node: Any) -> str:
-    """Changes whenever a voxel is edited or a segment comes or goes."""
-    segmentation = node.GetSegmentation()
-    images = {
-        segmentation.GetSegment(id).GetRepresentation(labelmap_name()) for id in segment_ids(node)
-    }
-    times = sorted(image.GetMTime() for image in images if image is not None)
-    return " ".join(map(str, [*times, *segment_ids(node)]))

@@ -113,6 +113,45 @@ def test_a_draft_that_was_accepted_before_the_crash_isnt_offered(loop, study):
     assert draft_of(study, study.case("p1")) is None
 
 
+def test_what_was_drawn_and_not_stored_stays_when_the_case_is_opened_again(loop, study):
+    opened = loop.open_case("p1", "axial", 2)
+    paint(opened.segmentation_node, "kidney", BLOCK)
+    loop.open_case("p2")
+    again = loop.open_case("p1")
+    assert again.beginning.source == "scene" and again.beginning.origin == "manual"
+    assert np.array_equal(values_of(again.segmentation_node) == 200, BLOCK)
+    fresh = loop.open_case("p1", use_draft=False)
+    assert fresh.beginning.source == "nothing"
+    assert not values_of(fresh.segmentation_node).any()
+
+
+def test_drawing_while_an_acceptance_is_stored_is_not_taken_for_stored(loop, study):
+    opened = loop.open_case("p1", "axial", 2)
+    store = loop.acceptance({"axial": (2,)})
+    paint(opened.segmentation_node, "vein", BLOCK)
+    store()
+    assert loop.open_case("p1").beginning.source == "scene"
+
+
+def test_a_segmentation_of_a_saved_scene_is_left_to_the_user_where_it_differs(views, loop, study):
+    from ActiveSegLoopLib.scene.loop import Loop
+    from ActiveSegLoopLib.scene.ownership import is_ours
+
+    opened = loop.open_case("p1", "axial", 2)
+    other = Loop()
+    other.open_study(study.folder)
+    same = other.open_case("p1")
+    assert same.segmentation_node is opened.segmentation_node
+    paint(opened.segmentation_node, "kidney", BLOCK)
+    third = Loop()
+    third.open_study(study.folder)
+    new = third.open_case("p1")
+    assert new.segmentation_node is not opened.segmentation_node
+    assert not values_of(new.segmentation_node).any()
+    assert np.array_equal(values_of(opened.segmentation_node) == 200, BLOCK)
+    assert not is_ours(opened.segmentation_node)
+
+
 def test_what_is_stored_is_what_was_shown_when_it_was_accepted(loop, study):
     opened = loop.open_case("p1", "axial", 2)
     paint(opened.segmentation_node, "vein", BLOCK)
