@@ -1,6 +1,5 @@
 """Monte Carlo dropout: the same as running the network again and again, for less."""
 
-import gc
 import weakref
 from contextlib import contextmanager
 from dataclasses import replace
@@ -170,10 +169,10 @@ def test_windows_say_where_they_lie_in_the_input():
     assert len(windows) == 3 and windows[0][2] == slice(-1, 7)
 
 
-@pytest.mark.parametrize("values", [1, 700, 10**9])
+@pytest.mark.parametrize("values", [1, 70, 10**9])
 def test_the_heads_passes_are_the_same_in_pieces_of_any_size(values, monkeypatch):
     plan = stage("last")
-    network, image = network_of(plan), an_image()
+    network, image = network_of(plan), an_image((2, 12, 8))
     whole = sample(network, plan, image, CPU, SampleSettings(5))
     monkeypatch.setattr(sampling, "_CHUNK_VALUES", values)
     pieces = sample(network, plan, image, CPU, SampleSettings(5))
@@ -187,7 +186,6 @@ def test_no_more_than_two_passes_are_in_memory_at_a_time():
     alive, most = [], []
 
     def count(module, taken, given):
-        gc.collect()
         most.append(sum(reference() is not None for reference in alive) + 1)
         alive.append(weakref.ref(given))
 
