@@ -144,7 +144,9 @@ class Loop(Processes):
         """
         opened = opening.put(self.study, loaded, plane, index, self._stored)
         if opened.beginning.source != opening.SCENE:
-            self._note(opened, content_stamp(opened.segmentation_node))
+            node = opened.segmentation_node
+            state = opening.Stored(content_stamp(node), opened.beginning)
+            self._stored[opening.node_key(node)] = state
         self.opened = opened
         return opened
 
@@ -183,12 +185,13 @@ class Loop(Processes):
     ) -> Callable[[], Revision]:
         """What stores the open case's segments as a revision: see accepting.acceptance."""
         opened = self._case_open()
-        stamp = content_stamp(opened.segmentation_node)
+        node = opened.segmentation_node
+        key, state = opening.node_key(node), opening.Stored(content_stamp(node), opened.beginning)
         store = accepting.acceptance(self.study, opened, slices, seconds, annotator, classes)
 
         def store_and_note() -> Revision:
             revision = store()
-            self._note(opened, stamp)
+            self._stored[key] = state
             return revision
 
         return store_and_note
@@ -260,11 +263,6 @@ class Loop(Processes):
                 )
             picked = {wanted: found[wanted] for wanted in chosen}
         return lambda: comparing.compare(picked, segments, structure, limit_mm=limit_mm)
-
-    def _note(self, opened: Opened, stamp: str) -> None:
-        """Remember that the study has what a segmentation showed when it had this stamp."""
-        key = opening.node_key(opened.segmentation_node)
-        self._stored[key] = opening.Stored(stamp, opened.beginning)
 
     def _case_open(self) -> Opened:
         if self.opened is None:
