@@ -10,14 +10,16 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ActiveSegLoopLib.errors import ActiveSegLoopError
 from ActiveSegLoopLib.jobs.cancel import Cancelled
 from ActiveSegLoopLib.jobs.client import JobProcess
 from ActiveSegLoopLib.jobs.job import Job
 from ActiveSegLoopLib.jobs.torchrun import part_and_parts
+from ActiveSegLoopLib.jobs.wording import counted
 from ActiveSegLoopLib.simulation.experiment import Experiment
-from ActiveSegLoopLib.simulation.records import is_finished
+from ActiveSegLoopLib.simulation.records import finished_rounds, is_finished
 
 _SECONDS_BETWEEN_LOOKS = 0.2
 # A training step, and what it waits for, ends within this time.
@@ -30,7 +32,7 @@ def do_runs(experiment: Experiment, device: str, job: Job) -> None:
     from ActiveSegLoopLib.simulation.doing import do_run
     from ActiveSegLoopLib.simulation.runs import Place
 
-    place = Place(device, job.report, job.should_stop)
+    place = Place(device, _Teller(experiment, job), job.should_stop)
     part, _ = part_and_parts()
     keys = experiment.runs()
     for key in keys[part:] + keys[:part]:
@@ -54,15 +56,38 @@ def do_runs_in(experiment: Experiment, device: str, job: Job, jobs: int, threads
         )
     }
     arguments = ["simulate", "--out", experiment.folder, "--device", device]
+    tell = _Teller(experiment, job)
     with _Children([JobProcess(arguments, environment=environment) for _ in range(jobs)]) as all_:
         for event in all_.events(job):
             kind = event.pop("event", None)
-            if kind in ("round", "warning", "message"):
-                job.report(kind, **event)
+            if kind in ("round", "warning"):
+                tell(kind, **event)
             elif kind == "error":
                 job.problem(event["text"])
     if job.should_stop():
         raise Cancelled(_how_to_go_on(experiment.folder))
+
+
+class _Teller:
+    """Passes events on, and says in words what each finished round came to."""
+
+    def __init__(self, experiment: Experiment, job: Job) -> None:
+        self._job = job
+        self._unit = "slice" if experiment.settings.KIND == "virtues" else experiment.settings.unit
+        self._total = sum(experiment.rounds_of(key) for key in experiment.runs())
+        self._done = sum(len(finished_rounds(experiment, key)) for key in experiment.runs())
+
+    def __call__(self, kind: str, **data: Any) -> None:
+        """Report one event."""
+        self._job.report(kind, **data)
+        if kind == "round":
+            self._done += 1
+            dice = "undefined" if data["mean_dice"] is None else f"{data['mean_dice']:.4f}"
+            self._job.report(
+                "message",
+                text=f"{data['strategy']}, seed {data['seed']}: Dice {dice} with "
+                f"{counted(data['units'], self._unit)}; {self._done} of {self._total} rounds done.",
+            )
 
 
 class _Children:

@@ -61,12 +61,6 @@ def test_the_same_command_again_changes_nothing_and_the_folder_is_enough(finishe
     assert "AUBC" in capsys.readouterr().out
 
 
-def test_several_processes_come_to_the_same(finished, data, tmp_path):
-    ran = run(*options(data, tmp_path / "two", "--jobs", 2))
-    assert ran.returncode == 0, ran.stderr
-    assert lines_of(tmp_path / "two") == lines_of(finished)
-
-
 def test_the_processes_of_torchrun_share_the_runs_out(finished, data, tmp_path):
     arguments = [str(argument) for argument in options(data, tmp_path / "two")]
     arguments[arguments.index("--start")] = "--first"  # torchrun has a --start-method
@@ -80,7 +74,7 @@ def test_the_processes_of_torchrun_share_the_runs_out(finished, data, tmp_path):
     assert json.loads((tmp_path / "two" / "summary.json").read_text())["finished"]
 
 
-def test_after_a_kill_it_goes_on_and_ends_the_same(finished, data, tmp_path):
+def test_after_a_kill_two_processes_go_on_and_come_to_the_same(finished, data, tmp_path):
     out = tmp_path / "killed"
     process = start(*options(data, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -93,8 +87,10 @@ def test_after_a_kill_it_goes_on_and_ends_the_same(finished, data, tmp_path):
         process.wait()
         process.stdin.close()
     assert lines_of(out) != lines_of(finished)
-    assert call("simulate", "--out", out, "--device", "cpu") == 0
+    ran = run("simulate", "--out", out, "--device", "cpu", "--jobs", 2)
+    assert ran.returncode == 0, ran.stderr
     assert lines_of(out) == lines_of(finished)
+    assert "equal_interval, seed 0: Dice" in ran.stderr and "6 of 6 rounds done" in ran.stderr
 
 
 def test_asked_to_stop_it_says_how_to_go_on(data, tmp_path, capsys):
@@ -115,7 +111,7 @@ def test_what_can_not_be_done_is_one_sentence(data, tmp_path, capsys, more, said
     assert call(*options(data, tmp_path / "out", *more)) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and said in error
-    assert not (tmp_path / "out" / "experiment.json").exists()
+    assert not (tmp_path / "out").exists(), "The corrected command finds a new folder."
 
 
 def test_an_image_without_true_labels_is_refused_by_name(data, tmp_path, capsys):
@@ -123,6 +119,18 @@ def test_an_image_without_true_labels_is_refused_by_name(data, tmp_path, capsys)
     arguments = options(data, tmp_path / "out", "--labels", tmp_path / "labels")
     assert call(*arguments) == 1
     assert "p0.nii.gz has no label file" in capsys.readouterr().err
+
+
+def test_virtues_are_an_experiment_of_their_own(data, tmp_path, capsys):
+    arguments = ["simulate", "--virtues", "--out", tmp_path / "out", "--images", data.images,
+                 "--labels", data.labels, "--test", 2, "--intervals", "1,2", "--diversity", "1",
+                 "--completeness", "1", "--seeds", 1, "--iterations", 2, "--device", "cpu"]
+    assert call(*arguments, "--strategy", "random") == 1
+    assert "--strategy is for an experiment without --virtues" in capsys.readouterr().err
+    assert call(*arguments) == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert [point["interval"] for point in summary["points"]] == [1, 2]
+    assert summary["labels"] == {"3": "label 3", "7": "label 7"}, "Named by their values."
 
 
 def test_a_folder_with_another_experiment_is_refused(finished, data, capsys):

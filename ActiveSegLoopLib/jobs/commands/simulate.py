@@ -121,8 +121,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, job: Job) -> None:
     """Begin or go on with an experiment, and write its results."""
-    job.log.folder = options.out / "logs"
-    experiment = _experiment(options, job)
+    experiment = _experiment(options)
+    job.log.folder = experiment.folder / "logs"
     from ActiveSegLoopLib.jobs.simulating import do_runs, do_runs_in
     from ActiveSegLoopLib.simulation.reporting import write_results
 
@@ -138,7 +138,7 @@ def run(options: Namespace, job: Job) -> None:
     )
 
 
-def _experiment(options: Namespace, job: Job) -> Experiment:
+def _experiment(options: Namespace) -> Experiment:
     from ActiveSegLoopLib.simulation.experiment import Experiment
 
     if options.images is None:
