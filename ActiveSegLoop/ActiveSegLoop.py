@@ -296,13 +296,14 @@ class ActiveSegLoopTest(ScriptedLoadableModuleTest):
     """The module's own test. It leaves the scene and the user's list of studies as they were."""
 
     def setUp(self):
-        """Remember which study folders the user has opened, and what the panel shows."""
+        """Remember which study folders the user has opened, and which one is open."""
         import qt
 
         self.settings = qt.QSettings()
         self.folders = self.settings.value("ActiveSegLoop/StudyFolders")
-        self.widget = slicer.modules.activesegloop.widgetRepresentation().self()
-        self.path = self.widget.ui.studyPathLineEdit.currentPath
+        self.panel = slicer.modules.activesegloop.widgetRepresentation().self().panel
+        self.path = self.panel.ui.studyPathLineEdit.currentPath
+        self.study = self.panel.study
 
     def tearDown(self):
         """Put the user's list of study folders and the panel back."""
@@ -310,11 +311,13 @@ class ActiveSegLoopTest(ScriptedLoadableModuleTest):
             self.settings.remove("ActiveSegLoop/StudyFolders")
         else:
             self.settings.setValue("ActiveSegLoop/StudyFolders", self.folders)
-        self.widget.ui.studyPathLineEdit.retrieveHistory()
-        self.widget.ui.studyPathLineEdit.currentPath = self.path
+        self.panel.background.finish()
+        self.panel.open_study(self.study)
+        self.panel.ui.studyPathLineEdit.retrieveHistory()
+        self.panel.ui.studyPathLineEdit.currentPath = self.path
 
     def test_a_study_opens_in_the_panel(self):
-        """A study made by the engine shows its labels; another folder closes it again."""
+        """A study made by the engine shows its labels."""
         from ActiveSegLoopLib.study.schema import LabelSchema
         from ActiveSegLoopLib.study.study import Study
 
@@ -322,19 +325,20 @@ class ActiveSegLoopTest(ScriptedLoadableModuleTest):
             folder = str(Path(parent) / "kidneys")
             Study.create(folder, LabelSchema.parse("1=artery,2=vein"))
             self.openInPanel(folder)
-            self.assertIn("artery, vein", self.widget.ui.studyLabel.text)
-            self.assertIsNotNone(self.widget.study)
-            self.widget.ui.studyPathLineEdit.currentPath = parent
-            self.assertIsNone(self.widget.study)
+            self.assertEqual(self.panel.ui.labelTable.item(1, 0).text(), "vein")
+            self.assertEqual(self.panel.ui.studyLabel.text, "The study has no images yet.")
+            self.panel.open_study(self.study)
+            self.panel.background.finish()
 
     def test_a_folder_without_a_study_is_told_in_the_panel(self):
-        """The panel says what is wrong and keeps no study open."""
+        """The panel says what is wrong, and what was open stays open."""
         with tempfile.TemporaryDirectory() as folder:
             self.openInPanel(folder)
-            self.assertIn(Path(folder).name, self.widget.ui.studyLabel.text)
-            self.assertIsNone(self.widget.study)
+            self.assertIn(Path(folder).name, self.panel.ui.studyMessageLabel.text)
+            self.assertIs(self.panel.study, self.study)
 
     def openInPanel(self, folder):
         """Choose a folder in the panel and click Open."""
-        self.widget.ui.studyPathLineEdit.currentPath = folder
-        self.widget.ui.openButton.click()
+        self.panel.ui.studyPathLineEdit.currentPath = folder
+        self.panel.ui.openButton.click()
+        self.panel.background.finish()

@@ -30,7 +30,9 @@ class Chart(qt.QWidget):
         self.colors: dict[str, Color] = {}
         self.x_title = ""
         self.marked: float | None = None
+        self.x_range: tuple[float, float] | None = None
         self.y_range: tuple[float, float] | None = None
+        self.has_lines = True
         self.on_click: Callable[[float], None] | None = None
         self.setFixedHeight(height)
         self.setSizePolicy(qt.QSizePolicy.Expanding, qt.QSizePolicy.Fixed)
@@ -39,12 +41,18 @@ class Chart(qt.QWidget):
         self,
         curves: Mapping[str, Points],
         x_title: str = "",
+        x_range: tuple[float, float] | None = None,
         y_range: tuple[float, float] | None = None,
         colors: Mapping[str, Color] | None = None,
+        has_lines: bool = True,
     ) -> None:
-        """Draw these curves: points (x, y) by title; y_range None is that of the values."""
+        """Draw these curves: points (x, y) by title; a range None is that of the values.
+
+        Without lines each point is a bar that rises from the axis.
+        """
         self.curves = {title: list(points) for title, points in curves.items()}
-        self.x_title, self.y_range = x_title, y_range
+        self.x_title, self.has_lines = x_title, has_lines
+        self.x_range, self.y_range = x_range, y_range
         self.colors = dict(colors or {})
         self.update()
 
@@ -84,7 +92,8 @@ class Chart(qt.QWidget):
             return None
         xs, ys = [x for x, _ in seen], [y for _, y in seen]
         low, high = self.y_range or (min(ys), max(ys))
-        return (min(xs), max(xs)), (low, high if high > low else low + 1)
+        across = self.x_range or (min(xs), max(xs))
+        return across, (low, high if high > low else low + 1)
 
     def _area(self) -> tuple[float, float, float, float]:
         line = self.fontMetrics().height()
@@ -120,8 +129,10 @@ class Chart(qt.QWidget):
             before = None
             for x, y in points:
                 here = place(x, y) if math.isfinite(y) else None
-                if here is not None and before is not None:
+                if here is not None and before is not None and self.has_lines:
                     painter.drawLine(before, here)
+                if here is not None and not self.has_lines:
+                    painter.drawLine(place(x, y_low), here)
                 if here is not None and len(points) <= 30:
                     painter.drawEllipse(here, _DOT, _DOT)
                 before = here

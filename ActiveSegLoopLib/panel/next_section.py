@@ -251,6 +251,7 @@ class NextSection(Section):
             "revision": _("Begins with its newest labels."),
             "prediction": _("Begins with the model's labels: correct them."),
             "nothing": _("Nothing is labeled yet."),
+            "scene": _("Begins with what was drawn before and isn't accepted yet."),
         }[opened.beginning.source]
         return f"{text} {begun}"
 

@@ -155,7 +155,8 @@ class ProgressSection(Section):
             if entry.state == "finished" and math.isfinite(entry.dice)
         ]
         self.ui.curveFrame.visible = bool(points)
-        self.chart.show_curves({_("Dice"): sorted(points)}, _("cases trained on"), (0.0, 1.0))
+        axis = _("cases trained on")
+        self.chart.show_curves({_("Dice"): sorted(points)}, axis, y_range=(0.0, 1.0))
         self.on_round_selected()
 
 

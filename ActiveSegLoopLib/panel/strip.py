@@ -106,6 +106,8 @@ class Strip(Section):
 
     def _show_chart(self) -> None:
         title = _("{plane} slice").format(plane=self._plane)
+        geometry = self.study.case(self._case).geometry
+        ends = (0.0, float(geometry.shape[geometry.axis_of(self._plane)] - 1))
         if self._map is not None:
             points = {_("Uncertainty %"): doubt.slice_means(self._map, self._plane)}
         else:
@@ -115,7 +117,10 @@ class Strip(Section):
                 if p.case == self._case and p.plane == self._plane
             )
             points = {_("Score of the proposals"): scores}
-        self.chart.show_curves(points, title)
+        self.chart.show_curves(
+            points, title, ends, None if self._map is not None else (0.0, _largest(points)),
+            has_lines=self._map is not None,
+        )
         self.ui.stripFrame.visible = any(points.values())
 
     def _show_overlay(self) -> None:
@@ -146,3 +151,7 @@ class Strip(Section):
                 )
 
         self.follower.follow(job, lambda event: None, ended)
+
+
+def _largest(curves: dict[str, list[tuple[float, float]]]) -> float:
+    return max((y for points in curves.values() for _x, y in points), default=1.0)

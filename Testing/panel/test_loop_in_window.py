@@ -39,6 +39,7 @@ def labeled(panel, study):
 
 def test_train_segment_compare_and_look_at_the_progress(labeled, study):
     panel = labeled
+    panel.show_section("train")
     assert not panel.ui.segmentButton.enabled
     panel.ui.trainButton.click()
     assert panel.ui.cancelTrainButton.visible
