@@ -40,26 +40,36 @@ class Task:
 
 
 class Segmenter:
-    """The newest model of a study, or a model folder, in memory.
+    """The model of a study's round, or a model folder, in memory.
 
-    `target` is the folder of either; `open_study` opens a study. Raises ActiveSegLoopError when
-    there is no model to load.
+    `target` is the folder of either; `open_study` opens a study; `number` is the round, None the
+    one in use. Raises ActiveSegLoopError when there is no model to load.
     """
 
     def __init__(
-        self, target: Path, device: str, open_study: Callable[[Path], Study] = Study.open
+        self,
+        target: Path,
+        device: str,
+        open_study: Callable[[Path], Study] = Study.open,
+        number: int | None = None,
     ) -> None:
         self.study: Study | None = None
         self.round: Round | None = None
         self.folder = target
         if not (target / "model.json").is_file():
             self.study = open_study(target)
-            self.round = self.study.current_round()
+            self.round = (
+                self.study.current_round() if number is None else _finished(self.study, number)
+            )
             if self.round is None:
                 raise ActiveSegLoopError(
                     f"The study {target} has no model yet; train one first (activesegloop train)."
                 )
             self.folder = self.round.folder
+        elif number is not None:
+            raise ActiveSegLoopError(
+                f"{target} is the folder of one model and has no rounds; name the study instead."
+            )
         self.predictor = Predictor.load(self.folder, device)
 
     @property
@@ -150,6 +160,13 @@ def _beside(out: Path) -> Path:
             name = name[: -len(ending)]
             break
     return out.with_name(f"{name}{UNCERTAINTY}")
+
+
+def _finished(study: Study, number: int) -> Round:
+    chosen = study.round(number)
+    if chosen.state != "finished":
+        raise ActiveSegLoopError(f"Round {number} of {study.folder} has no model: {chosen.state}.")
+    return chosen
 
 
 def _task(

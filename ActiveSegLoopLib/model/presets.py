@@ -72,7 +72,7 @@ def default(gpu: bool) -> Preset:
             base_channels=32 if gpu else 16, patch_voxels=None if gpu else 80_000
         ),
         segmenter=TrainingSettings(
-            iterations=5000 if gpu else 1000, batch_voxels=1_600_000 if gpu else 700_000
+            iterations=5000 if gpu else 1500, batch_voxels=1_600_000 if gpu else 400_000
         ),
         locator=TrainingSettings(
             iterations=2500 if gpu else 1200, batch_voxels=250_000

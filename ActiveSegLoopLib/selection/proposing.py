@@ -12,6 +12,7 @@ from ActiveSegLoopLib.errors import ActiveSegLoopError, SelectionError
 from ActiveSegLoopLib.images.geometry import PLANES
 from ActiveSegLoopLib.selection.candidates import Candidates
 from ActiveSegLoopLib.selection.evidence import CaseEvidence, annotation_evidence
+from ActiveSegLoopLib.selection.history import note_p_score
 from ActiveSegLoopLib.selection.looking import Look
 from ActiveSegLoopLib.selection.picking import Rules, pick
 from ActiveSegLoopLib.selection.proposal import UNITS, Proposal
@@ -71,6 +72,10 @@ def propose(
         predictor = Predictor.load(current.folder, device)
     look = Look(chosen, predictor, passes, seed)
     seen = _seen(study, cases, look, report, should_stop)
+    agreements = [case.agreement for case in seen if case.agreement is not None]
+    if current is not None and agreements:
+        # For the sigma rule of the advice.
+        note_p_score(study, current.number, float(np.nanmean(np.concatenate(agreements))))
     labels = study.schema.labels
     candidates = Candidates(seen, labels, unit, count, seed, round_index, rounds)
     asked = current.number if current is not None and chosen.uses_model else None

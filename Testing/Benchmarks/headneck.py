@@ -38,7 +38,7 @@ def make_study(options: argparse.Namespace) -> tuple[Study, dict[str, Volume]]:
     """The study with its labeled pool, and the true labels of its test cases by name."""
     study = Study.create(options.out, LabelSchema.parse(ORGANS))
     truth = {}
-    for role, name in real_data.split(options.data, POOL, options.train, options.test):
+    for role, name in real_data.split(options, POOL):
         case = study.add_case([options.data / "images" / name], role=role)
         labels = read_labelmap(options.data / "labels" / name)
         # 6 and 7, esophagus and larynx, are contoured in some cases only.

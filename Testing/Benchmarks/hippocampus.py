@@ -4,8 +4,8 @@
     python Testing/Benchmarks/hippocampus.py --every 8 --out /tmp/hippocampus-8
 
 Through the product as a user would: study, cases, label revisions, one round. The split is a
-seeded permutation of the sorted names: the first 100 are the pool, the others the test cases, which
-training never sees. With --every N only every N-th axial slice of the pool is labeled, and nothing
+permutation of the sorted names (--split N: seeded with N): the first 100 are the pool, the others
+the test cases, which training never sees. With --every N only every N-th axial slice of the pool is labeled, and nothing
 else is in the label files. Prints Dice per label and minutes; writes result.json into --out.
 """
 
@@ -36,7 +36,7 @@ def make_study(options: argparse.Namespace) -> tuple[Study, dict[str, Volume]]:
     """The study with its labeled pool, and the true labels of its test cases by name."""
     study = Study.create(options.out, LabelSchema.parse("1=anterior,2=posterior"))
     truth = {}
-    for role, name in real_data.split(options.data, POOL, options.train, options.test):
+    for role, name in real_data.split(options, POOL):
         case = study.add_case([options.data / "images" / name], role=role)
         labels = read_labelmap(options.data / "labels" / name)
         if role == "test":
@@ -83,7 +83,8 @@ def main() -> None:
     print(f"{minutes:.1f} min for all of it with {torch.get_num_threads()} thread(s)")
     result = {
         "dice": dice, "mean": float(np.mean(rows["mean of both"])), "minutes": round(minutes, 1),
-        "every": options.every, "threads": torch.get_num_threads(), "machine": machine(),
+        "every": options.every, "split": options.split,
+        "threads": torch.get_num_threads(), "machine": machine(),
         "preset": finished.preset, "seed": finished.seed, "settings": dict(finished.settings),
         "versions": dict(finished.versions), "stages": finished.metrics["stages"],
     }

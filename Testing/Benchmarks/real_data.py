@@ -17,6 +17,7 @@ def options(description: str, folder: str, pool: int, test: int) -> argparse.Arg
     parser.add_argument("--out", type=Path, required=True, help="new folder for the study")
     parser.add_argument("--train", type=int, default=pool, help="train on so many of the pool")
     parser.add_argument("--test", type=int, default=test, help="test on so many of the others")
+    parser.add_argument("--split", type=int, default=0, metavar="N", help="which one (default 0)")
     parser.add_argument("--preset", default="default")
     parser.add_argument("--iterations", type=int)
     parser.add_argument("--device", default="auto")
@@ -25,15 +26,16 @@ def options(description: str, folder: str, pool: int, test: int) -> argparse.Arg
     return parser
 
 
-def split(data: Path, pool: int, train: int, test: int) -> list[tuple[str, str]]:
-    """(role, file name) of each case: a permutation of the sorted names, seeded with 0.
+def split(chosen: argparse.Namespace, pool: int) -> list[tuple[str, str]]:
+    """(role, file name) of each case: a permutation of the sorted names, seeded with --split.
 
     Its first `pool` names are the pool, the others the test cases, however few of them are used.
     """
-    names = sorted(path.name for path in (data / "images").iterdir())
-    names = [names[index] for index in np.random.default_rng(0).permutation(len(names))]
-    trained = [("pool", name) for name in names[: min(train, pool)]]
-    return trained + [("test", name) for name in names[pool : pool + test]]
+    names = sorted(path.name for path in (chosen.data / "images").iterdir())
+    order = np.random.default_rng(chosen.split).permutation(len(names))
+    names = [names[index] for index in order]
+    trained = [("pool", name) for name in names[: min(chosen.train, pool)]]
+    return trained + [("test", name) for name in names[pool : pool + chosen.test]]
 
 
 def say(kind: str, **data) -> None:

@@ -195,7 +195,7 @@ def test_manual_model_and_corrected_of_one_case_are_all_three_compared(tmp_path)
 
 def test_what_is_missing_is_said_with_the_command_that_makes_it(made):
     (said,) = [text for text in made[1].missing if "Round 1 has no prediction" in text]
-    assert "of t4." in said and "roll_back(1)" in said
+    assert "of t4." in said and "--round 1" in said
     assert "activesegloop segment 'my study' t4" in said
 
 

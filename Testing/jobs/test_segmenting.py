@@ -95,3 +95,20 @@ def test_a_moved_image_is_not_silently_replaced_by_another(trained, data, tmp_pa
     write_volume(moved, read_labelmap(data.label(4)))
     assert call("segment", study, "q", *CPU) == 1
     assert "changed" in capsys.readouterr().err
+
+
+def test_a_round_that_is_not_there_and_a_round_of_a_model_folder_are_refused(
+    trained, model, data, tmp_path, capsys
+):
+    image, out = data.image(2), tmp_path / "out"
+    assert call("segment", trained, image, "--round", 7, "--out", out) == 1
+    assert "7" in capsys.readouterr().err
+    assert call("segment", model, image, "--round", 1, "--out", out) == 1
+    assert "name the study instead" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_the_model_of_a_round_that_is_named_segments(trained, data, tmp_path):
+    out = tmp_path / "out"
+    assert call("segment", trained, data.image(2), "--round", 1, "--out", out) == 0
+    assert len(content(out)) == 1

@@ -158,15 +158,9 @@ def missing(measured: Measured, study_path: str) -> list[str]:
         said.append(f"{', '.join(cases)} ({role}{of}): {reason.rstrip('.')}.")
     for number, cases in sorted(lacking.items()):
         text = f"Round {number} has no prediction of {', '.join(cases)}. "
-        command = f"activesegloop segment {_quoted([study_path, *cases])}"
-        if current is not None and number == current.number:
-            text += f"This makes them: {command}"
-        else:
-            text += (
-                f"To make them, use this round again (in Python: "
-                f"Study.open({study_path!r}).roll_back({number})), run {command}, and go back to "
-                f"round {current.number if current else number}."
-            )
+        which = [] if current is not None and number == current.number else ["--round", str(number)]
+        command = f"activesegloop segment {_quoted([study_path, *cases, *which])}"
+        text += f"This makes them: {command}"
         said.append(text)
     return said
 

@@ -54,10 +54,12 @@ def run(options: Namespace, job: Job) -> None:
     job.result(
         f"{result.table}\n\n"
         f"Everything is in {result.folder.absolute()}: the study (study), its images (images), and "
-        f"the pictures {' and '.join(path.name for path in result.pictures)}.",
+        f"the pictures {' and '.join(path.name for path in result.pictures)}. The report is "
+        f"{result.page.absolute()}.",
         folder=result.folder.absolute(),
         table=result.table,
         pictures=[path.absolute() for path in result.pictures],
+        report=result.page.absolute(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Segment images with a study's newest model, or with a model folder.
+"""Segment images with a study's model, or with a model folder.
 
 An IMAGE is a file, a folder of images, a folder with a DICOM series, or the name of a case of
 the study. Segmentations are written to --out as NAME.seg.nrrd on the image's own grid; those of
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ActiveSegLoopLib.errors import ActiveSegLoopError
 from ActiveSegLoopLib.jobs.job import Job
-from ActiveSegLoopLib.jobs.options import device, for_programs
+from ActiveSegLoopLib.jobs.options import device, for_programs, positive
 from ActiveSegLoopLib.jobs.torchrun import part_and_parts
 from ActiveSegLoopLib.jobs.wording import counted, duration
 
@@ -30,6 +30,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the segmentations")
     device(parser)
+    parser.add_argument(
+        "--round", type=positive, metavar="N", help="of a study: this round's model instead"
+    )
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument(
         "--overwrite", action="store_true", help="replace segmentations that exist in --out"
@@ -54,7 +57,7 @@ def run(options: Namespace, job: Job) -> None:
     """Segment the images; one that can't be segmented doesn't keep the others back."""
     from ActiveSegLoopLib.jobs.segmenting import Segmenter
 
-    segmenter = Segmenter(options.model, options.device, job.open_study)
+    segmenter = Segmenter(options.model, options.device, job.open_study, options.round)
     ending = ".nii.gz" if options.nifti else ".seg.nrrd"
     work = segmenter.tasks(options.images, options.out, ending, options.series)
     if options.skip_existing:
