@@ -12,6 +12,7 @@ import numpy as np
 from ActiveSegLoopLib.evaluation.overlap import summarize
 from ActiveSegLoopLib.evaluation.statistics import holm, paired_comparison
 from ActiveSegLoopLib.selection.curves import aubc, fg_efficiency, pairwise_penalties
+from ActiveSegLoopLib.simulation.compared_scores import score_of
 from ActiveSegLoopLib.simulation.experiment import Experiment
 from ActiveSegLoopLib.simulation.records import finished_rounds, is_finished, plain
 from ActiveSegLoopLib.simulation.run_key import FULL, RunKey
@@ -124,7 +125,9 @@ def summarize_experiment(experiment: Experiment) -> dict:
             },
         },
         "strategies": {
-            name: _strategy(_of(curves, name), reference)
+            name: _strategy(
+                _of(curves, name), reference, score_of(name, experiment.settings.unit)
+            )
             for name in experiment.settings.strategies if _of(curves, name)
         },
         "tests": _tests(curves, experiment.settings.strategies),
@@ -146,7 +149,8 @@ def _run(curve: Curve, reference: float) -> dict:
     }
 
 
-def _strategy(curves: Sequence[Curve], reference: float) -> dict:
+def _strategy(curves: Sequence[Curve], reference: float, score: str | None) -> dict:
+    """A strategy over its seeds; "correlation" is that of its own score on its own models."""
     rounds = min(len(curve.units) for curve in curves)
     mean = np.mean([curve.mean_dice[:rounds] for curve in curves], axis=0)
     needed = {}
@@ -166,6 +170,10 @@ def _strategy(curves: Sequence[Curve], reference: float) -> dict:
         "units": curves[0].units[:rounds].astype(int),
         "share": curves[0].shares[:rounds],
         "needed": needed,
+        "score": score,
+        "correlation": asdict(
+            summarize(v for c in curves for v in c.correlations.get(score, ()))
+        ),
     }
 
 

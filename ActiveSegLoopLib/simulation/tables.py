@@ -50,10 +50,12 @@ def _strategies(summary: Mapping, unit: str) -> str:
             percent(found["of_full"]), percent(last),
             *(needed(found["needed"][target], unit) for target in ("95%", "99%")),
             spread(found["fg_efficiency"]["mean"], found["fg_efficiency"]["sd"], 2),
+            found["score"] or "-",
+            spread(found["correlation"]["mean"], found["correlation"]["sd"], 2),
         ])
     return columns(
         ["strategy", "seeds", "AUBC", "final Dice", "of full", "labeled", "95 % of full at",
-         "99 % of full at", "FG-Eff"],
+         "99 % of full at", "FG-Eff", "goes by", "its rank corr."],
         rows,
     )
 

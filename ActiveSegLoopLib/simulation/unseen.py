@@ -13,19 +13,12 @@ from ActiveSegLoopLib.selection.attention_maps import p_scores
 from ActiveSegLoopLib.selection.looking import mean_dice
 from ActiveSegLoopLib.selection.maps import Maps, uncertainty_maps
 from ActiveSegLoopLib.selection.scores import as_items, measure
-from ActiveSegLoopLib.selection.strategies import Strategy, get_strategy
+from ActiveSegLoopLib.simulation.compared_scores import ATTENTION, SCORES, compared_scores
 from ActiveSegLoopLib.simulation.records import plain
 from ActiveSegLoopLib.simulation.settings import ExperimentSettings
 from ActiveSegLoopLib.simulation.truth import Truth
 from ActiveSegLoopLib.study.schema import LabelSchema
 from ActiveSegLoopLib.study.study import Study
-
-# Scores that are always compared with the true error, whichever strategies run.
-SCORES = (
-    "entropy.foreground", "entropy.foreground_sum", "entropy.sum", "entropy.mean", "entropy.top",
-    "variance.foreground", "variance.sum", "mutual_information.foreground", "error",
-)
-_ATTENTION = "attention"
 
 
 def score_unseen(
@@ -81,21 +74,6 @@ def score_unseen(
     return tested
 
 
-def score_of(strategy: Strategy) -> str | None:
-    """The score that a strategy goes by, as "measure.aggregation"; None if it goes by none."""
-    if strategy.measure is None or strategy.measure in ("error", _ATTENTION):
-        return strategy.measure
-    if "." in strategy.measure:
-        return strategy.measure
-    return f"{strategy.measure}.{strategy.aggregation}"
-
-
-def compared_scores(settings: ExperimentSettings) -> list[str]:
-    """The scores of SCORES and of the experiment's strategies."""
-    own = [score_of(get_strategy(name, settings.unit)) for name in settings.strategies]
-    return list(dict.fromkeys([*SCORES, *filter(None, own)]))
-
-
 def slice_scores(
     maps: Maps, plane: str, schema: LabelSchema, scores: Sequence[str] = SCORES
 ) -> dict[str, np.ndarray]:
@@ -103,7 +81,7 @@ def slice_scores(
     found = {}
     for score in scores:
         name, _, aggregation = score.partition(".")
-        if name == _ATTENTION:
+        if name == ATTENTION:
             if maps.attention is not None:
                 found[score] = 1 - p_scores(maps, plane).dice
         elif name == "error":

@@ -91,6 +91,16 @@ def test_correlations_are_means_over_models_without_those_undefined(experiment):
     assert found["entropy.sum"]["mean"] is None
 
 
+def test_each_strategy_states_how_far_its_own_score_knows_the_error(tmp_path):
+    experiment = begin(tmp_path, strategies=("random", "expected_error", "entropy.sum"), rounds=2)
+    for name in experiment.settings.strategies:
+        write(experiment, RunKey(name, 0), [line(0, 10, 0.4), line(1, 20, 0.5)])
+    found = summarize_experiment(experiment)["strategies"]
+    assert [found[name]["score"] for name in found] == [None, "error", "entropy.sum"]
+    assert found["expected_error"]["correlation"]["mean"] == pytest.approx(0.55)
+    assert found["random"]["correlation"]["count"] == 0
+
+
 def test_an_unfinished_experiment_has_results_so_far_and_says_so(tmp_path):
     experiment = begin(tmp_path, seeds=1, rounds=3, full=True)
     written = write_results(experiment)
