@@ -103,6 +103,7 @@ def test_asked_to_stop_it_says_how_to_go_on(data, tmp_path, capsys):
 @pytest.mark.parametrize(("more", "said"), [
     (["--strategy", "nonsense"], "nonsense"),
     (["--unit", "volume"], "equal_interval"),
+    (["--preset", "nonsense"], "nonsense"),
     (["--test", 6], "leaves none"),
     (["--test-images", "nowhere"], "--test-labels"),
     (["--classes", "3:liver"], "isn't a label"),

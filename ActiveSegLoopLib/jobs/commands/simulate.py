@@ -153,6 +153,10 @@ def _experiment(options: Namespace) -> Experiment:
 
     cases = find_simulated(options)
     settings = _virtues(options) if options.virtues else _strategies(options)
+    from ActiveSegLoopLib.model.presets import get_preset
+    from ActiveSegLoopLib.simulation import preset  # noqa: F401 - registers the recipe
+
+    get_preset(settings.preset, gpu=False)  # one that there isn't is refused before all the work
     return Experiment.begin(options.out, settings, schema_of(options.classes, cases), cases)
 
 
