@@ -52,7 +52,7 @@ class ActiveRun(Run):
         return {
             "round": number,
             **plain(self._budget()),
-            "exhausted": len(batch) == 0 and number > 0,
+            "exhausted": not batch and number > 0 and self.key.strategy != FULL,
             "effort": asdict(effort),
             **tested,
             "batch": batch,
@@ -94,6 +94,7 @@ class ActiveRun(Run):
             per_class=settings.per_class,
             passes=settings.passes,
             round_index=number,
+            rounds=settings.rounds,
             should_stop=self.place.should_stop,
         )
         return [proposal.to_dict() for proposal in found]

@@ -7,6 +7,8 @@ from typing import ClassVar
 
 from ActiveSegLoopLib.errors import SimulationError
 from ActiveSegLoopLib.images.geometry import PLANES
+from ActiveSegLoopLib.model.presets import get_preset
+from ActiveSegLoopLib.simulation import preset  # noqa: F401 - registers the recipe
 from ActiveSegLoopLib.simulation.run_key import FULL, START, RunKey
 
 UNITS = ("slice", "volume")
@@ -70,5 +72,13 @@ class ExperimentSettings:
         return [RunKey(name, seed) for name in names for seed in range(self.seeds)]
 
     def rounds_of(self, key: RunKey) -> int:
-        """How many trainings a run has."""
-        return 1 if key.strategy in (START, FULL) else self.rounds
+        """How many trainings a run has.
+
+        Full annotation is trained as long as the strategies: with warm starts, as many rounds.
+        """
+        if key.strategy == START or (key.strategy == FULL and not self._goes_on()):
+            return 1
+        return self.rounds
+
+    def _goes_on(self) -> bool:
+        return get_preset(self.preset, gpu=False).warm_start

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -254,3 +255,12 @@ def test_a_label_file_on_another_grid_is_a_sentence_that_names_it(tmp_path):
     write_volume(experiment.cases[0].labels, other)
     with pytest.raises(ActiveSegLoopError, match="p0-labels"):
         do_run(experiment, RunKey(FULL, 0), place())
+
+
+def test_full_annotation_goes_on_training_when_rounds_go_on_from_one_another(tmp_path, monkeypatch):
+    monkeypatch.setitem(PRESETS, "quick", lambda gpu: replace(quick(gpu), warm_start=True))
+    experiment = begin(tmp_path, full=True)
+    do_run(experiment, RunKey(FULL, 0), place())
+    lines = finished_rounds(experiment, RunKey(FULL, 0))
+    assert [line["share"] for line in lines] == [1.0, 1.0]
+    assert lines[1]["settings"]["warm_start_from"] == 1

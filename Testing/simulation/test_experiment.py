@@ -89,9 +89,13 @@ def test_a_start_comes_before_what_begins_with_it():
     runs = settings(seeds=2, full=True).runs()
     assert runs[:2] == [RunKey(START, 0), RunKey(START, 1)]
     assert {run.strategy for run in runs} == {START, FULL, "random", "equal_interval"}
-    assert [settings(rounds=3).rounds_of(RunKey(name, 0)) for name in (START, FULL, "random")] == [
-        1, 1, 3
-    ]
+
+
+@pytest.mark.parametrize(("recipe", "full"), [("simulation", 3), ("default", 1)])
+def test_full_annotation_is_trained_as_long_as_the_strategies(recipe, full):
+    chosen = settings(rounds=3, preset=recipe)
+    rounds = [chosen.rounds_of(RunKey(name, 0)) for name in (START, FULL, "random")]
+    assert rounds == [1, full, 3]
 
 
 def test_the_name_of_a_run_tells_which_it_is():
