@@ -48,7 +48,7 @@ class StageSettings:
 
 @dataclass(frozen=True)
 class StagesResult:
-    """What an experiment ended with: its table as text, its files, its stages, its report's page."""
+    """What an experiment ended with: its table as text, files, stages, and its report's page."""
 
     table: str
     folder: Path

@@ -5,8 +5,9 @@
 
 Through the product as a user would: study, cases, label revisions, one round. The split is a
 permutation of the sorted names (--split N: seeded with N): the first 100 are the pool, the others
-the test cases, which training never sees. With --every N only every N-th axial slice of the pool is labeled, and nothing
-else is in the label files. Prints Dice per label and minutes; writes result.json into --out.
+the test cases, which training never sees. With --every N only every N-th axial slice of the pool is
+labeled, and nothing else is in the label files. Prints Dice per label and minutes; writes
+result.json into --out.
 """
 
 from __future__ import annotations
