@@ -41,7 +41,8 @@ class StructureComparison:
     surface: SurfaceDistance
     fits: bool | None
     verdict: str
-    smoothing: tuple[SmoothingEffect, ...] = ()  # what it did to the first and the second surface
+    # What it did to the first and the second surface; None where none was asked or one is empty.
+    smoothing: tuple[SmoothingEffect | None, SmoothingEffect | None] = (None, None)
 
     @property
     def dice(self) -> float:
@@ -89,7 +90,7 @@ class StructureComparison:
             "surface": self.surface.to_dict(),
             "fits": self.fits,
             "verdict": self.verdict,
-            "smoothing": [asdict(effect) for effect in self.smoothing],
+            "smoothing": [effect and asdict(effect) for effect in self.smoothing],
         })
 
 
@@ -173,5 +174,5 @@ def _compare(
     verdict = verdict_of(distance, options.limit_mm, options.criterion)
     return StructureComparison(
         value, name, overlap, surface_dice, options.tolerance_mm, distance, verdict.fits,
-        verdict.words, tuple(s.smoothing for s in (a, b) if s.smoothing is not None),
+        verdict.words, (a.smoothing, b.smoothing),
     )

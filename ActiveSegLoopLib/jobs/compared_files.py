@@ -17,6 +17,8 @@ from ActiveSegLoopLib.images.segmentation import Segment, read_segmentation
 from ActiveSegLoopLib.images.volume import Volume, require_same_geometry
 from ActiveSegLoopLib.jobs.case_files import LabelFolder
 
+MOST_VALUES = 255  # that a study's label maps can have
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -77,25 +79,32 @@ def load(
     The segments of .seg.nrrd files are matched by name, else by id. Any other file holds values:
     `names` says what they are; without it they are those of the segments of the first .seg.nrrd
     given, or "label 3". only: leave out other structures. Raises EvaluationError for files without
-    a common structure or one in `only` that no file has; ImageError for files that can't be read or
-    don't lie on one grid.
+    a common structure, one in `only` that no file has, or an image in place of a label map;
+    ImageError for files that can't be read or don't lie on one grid.
     """
     files = [_read(path) for path in paths]
     named = next((segments for _, segments in files if segments is not None), [])
     meant = dict(names or {}) or {segment.value: segment.name for segment in named}
     structures: list[_Structure] = []
     tables: list[dict[int, int]] = []  # for each file its value to the place in structures
-    for volume, segments in files:
+    for path, (volume, segments) in zip(paths, files):
         if segments is None:
+            present = present_values(volume.array)
+            if len(present) > MOST_VALUES:
+                raise EvaluationError(
+                    f"{path} holds {len(present)} different values, as an image does: give the "
+                    "label map of its structures."
+                )
             segments = [
                 Segment(f"value {value}", value, meant.get(value, f"label {value}"), (0, 0, 0))
-                for value in sorted({*present_values(volume.array), *meant})
+                for value in sorted({*present, *meant})
             ]
         tables.append({s.value: _place_of(s, structures) for s in segments})
     chosen = _chosen(structures, only)
     # A file without any structure is an empty segmentation, which can be compared.
     known = [set(table.values()) for table in tables if table]
-    if not chosen or not set(chosen) & set.intersection(*known):
+    # Whoever asks for a structure by name wants to know that a file lacks it.
+    if not chosen or only is None and not set(chosen) & set.intersection(*known):
         own = [
             f"{path} has {', '.join(structures[n].name for n in table.values()) or 'none'}"
             for path, table in zip(paths, tables)

@@ -115,7 +115,11 @@ def names_of(paths: Sequence[Path], given: Sequence[str] | None) -> list[str]:
     """What the segmentations are called: as given, else as their files, else by their paths."""
     if given is None:
         named = [path.name if path.is_dir() else case_name(path) for path in paths]
-        return named if len(set(named)) == len(named) else [str(path) for path in paths]
+        if len(set(named)) < len(named):
+            named = [str(path) for path in paths]
+        if len(set(named)) < len(named):  # a file compared with itself
+            named = [f"{name} ({letter})" for name, letter in zip(named, "ABC")]
+        return named
     if len(given) != len(paths) or len(set(given)) < len(given):
         raise EvaluationError(
             f"--names needs {len(paths)} different names for {len(paths)} segmentations, "

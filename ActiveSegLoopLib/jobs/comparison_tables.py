@@ -14,6 +14,7 @@ from ActiveSegLoopLib.evaluation.overlap import summarize
 from ActiveSegLoopLib.images.writing import replacing
 
 DIRECTIONS = ("a_to_b", "b_to_a", "symmetric")
+_EFFECTS = ("rms", "largest", "volume_before", "volume_after")  # of smoothing
 
 
 @dataclass(frozen=True)
@@ -35,27 +36,26 @@ class Compared:
         }
 
 
-def in_words(compared: Compared) -> str:
-    """A table with a line for each structure, and its verdict."""
+def in_words(compared: Compared, directions: Sequence[str] = DIRECTIONS) -> str:
+    """Tables of overlap and of distances with a line for each structure, and its verdict.
+
+    directions: which of the distances are shown.
+    """
     title = f"{compared.case}: " if compared.case else ""
-    tolerance = compared.structures[0].tolerance_mm
-    header = [
-        "", "Dice", "IoU", f"surface Dice {tolerance:g} mm", f"{compared.first} ml",
-        f"{compared.second} ml", "RMS mm", "mean mm", "95 % mm", "max mm", "points",
+    lines = [
+        f"{title}{compared.first} against {compared.second}",
+        *_columns(_overlaps(compared)),
+        *_columns(_distances(compared, directions)),
+        "Signed: positive where the surface lies outside the other one; both: where "
+        f"{compared.first} lies outside {compared.second}.",
     ]
-    rows = [header]
-    for found in compared.structures:
-        stats = found.surface.symmetric
-        rows.append([
-            found.name,
-            *(_number(x, 3) for x in (found.dice, found.iou, found.surface_dice)),
-            *(_number(x, 2) for x in (found.first_ml, found.second_ml)),
-            *(_number(x, 2) for x in (stats.rms, stats.mean, stats.p95, stats.maximum)),
-            str(stats.count),
-        ])
-    lines = [f"{title}{compared.first} against {compared.second}", *_columns(rows)]
     lines += [f"{found.name}: {found.verdict}" for found in compared.structures]
-    lines += [f"{s.name}: {effect}" for s in compared.structures for effect in s.smoothing]
+    lines += [
+        f"{found.name}, {name}: {effect}"
+        for found in compared.structures
+        for name, effect in zip((compared.first, compared.second), found.smoothing)
+        if effect is not None
+    ]
     for found in compared.structures:
         if found.overlap.truth_voxels == 0 and found.overlap.predicted_voxels:
             lines.append(
@@ -63,6 +63,46 @@ def in_words(compared: Compared) -> str:
                 f"{compared.first} none."
             )
     return "\n".join(lines)
+
+
+def _overlaps(compared: Compared) -> list[list[str]]:
+    tolerance = compared.structures[0].tolerance_mm
+    rows = [[
+        "", "Dice", "IoU", f"surface Dice {tolerance:g} mm", f"{compared.first} ml",
+        f"{compared.second} ml", "difference ml", "false positive ml",
+    ]]
+    for found in compared.structures:
+        volumes = found.first_ml, found.second_ml, found.difference_ml, found.false_positive_ml
+        rows.append([
+            found.name,
+            *(_number(x, 3) for x in (found.dice, found.iou, found.surface_dice)),
+            *(_number(x, 2) for x in volumes),
+        ])
+    return rows
+
+
+def _distances(compared: Compared, directions: Sequence[str]) -> list[list[str]]:
+    names = {
+        "a_to_b": f"{compared.first} to {compared.second}",
+        "b_to_a": f"{compared.second} to {compared.first}",
+        "symmetric": "both",
+    }
+    by_area = compared.structures[0].surface.weighting == "area"
+    rows = [[
+        "mm, weighted by area" if by_area else "mm", "RMS", "mean", "SD", "median", "95 %", "max",
+        "signed mean", "within 1 mm, %", "within 2 mm, %", "points",
+    ]]
+    for found in compared.structures:
+        for direction in directions:
+            s = getattr(found.surface, direction)
+            rows.append([
+                f"{found.name}, {names[direction]}",
+                *(_number(x, 2) for x in (s.rms, s.mean, s.sd, s.median, s.p95, s.maximum)),
+                _number(s.signed_mean, 2),
+                *(_number(100 * x, 1) for x in (s.within_1mm, s.within_2mm)),
+                str(s.count),
+            ])
+    return rows
 
 
 def summary_in_words(all_compared: Sequence[Compared]) -> str:
@@ -101,7 +141,9 @@ def _row(compared: Compared, found: StructureComparison) -> dict[str, Any]:
     row = {"case": compared.case, "first": compared.first, "second": compared.second, **numbers}
     for direction in DIRECTIONS:
         row |= {f"{direction}_{key}": value for key, value in surface[direction].items()}
-    row["smoothing"] = smoothing[0]["factor"] if smoothing else 0.0
+    row["smoothing"] = max((effect["factor"] for effect in smoothing if effect), default=0.0)
+    for which, effect in zip(("first", "second"), smoothing):
+        row |= {f"{which}_smoothing_{key}": effect and effect[key] for key in _EFFECTS}
     return row | {"weighting": surface["weighting"], "undefined": surface["reason"]} | verdict
 
 

@@ -194,13 +194,50 @@ def test_the_distance_is_a_point_array_of_the_written_surface(files, tmp_path):
     assert np.isnan(distance[label == 2]).all()
 
 
+def test_every_number_is_printed_of_one_case_and_both_directions_of_many(files, folders, capsys):
+    assert call("compare", files[0], files[2], "--weighting", "area") == 0
+    printed = capsys.readouterr().out.splitlines()
+    overlap, distances = (next(x for x in printed if y in x) for y in ("Dice", "signed mean"))
+    for heading in ("IoU", "surface Dice 1 mm", "difference ml", "false positive ml"):
+        assert heading in overlap
+    assert distances.split("  ")[0] == "mm, weighted by area"
+    for heading in ("RMS", "SD", "median", "95 %", "max", "within 1 mm, %", "within 2 mm, %"):
+        assert heading in distances
+    for direction in ("manual to corrected", "corrected to manual", "both"):
+        assert sum(x.startswith(f"Artery, {direction} ") for x in printed) == 1
+    assert call("compare", *folders, "--labels", "1=Artery,2=Vein") == 0
+    printed = capsys.readouterr().out
+    assert printed.count("\nArtery, both ") == 2 and "Artery, labels to" not in printed
+
+
+def test_a_file_may_be_compared_with_itself(files, capfd):
+    pair = result(capfd, files[0], files[0])["comparisons"][0]
+    assert pair["first"].endswith("manual.seg.nrrd (A)") and pair["second"].endswith("(B)")
+    assert [s["dice"] for s in pair["structures"]] == [1, 1]
+
+
+def test_a_structure_asked_for_by_name_may_be_missing_in_a_file(tmp_path, files, capfd):
+    write_volume(tmp_path / "model.nii.gz", balls(vein=False))
+    write_volume(tmp_path / "manual.nii.gz", balls())
+    pair = tmp_path / "manual.nii.gz", tmp_path / "model.nii.gz"
+    found = result(capfd, *pair, "--only", "label 2")["comparisons"][0]["structures"]
+    assert [(s["name"], s["dice"], s["second_ml"]) for s in found] == [("label 2", 0, 0)]
+
+
 def test_smoothing_area_and_samples_change_the_result_and_say_so(files, capfd):
     rough = result(capfd, *files[::2], "--only", "artery")
     for option in (("--smoothing", "0.5"), ("--weighting", "area"), ("--samples", "500")):
         other = result(capfd, *files[::2], "--only", "artery", *option)
         assert other["comparisons"] != rough["comparisons"]
-    assert call("compare", *files[::2], "--smoothing", "0.5") == 0
-    assert "Artery: Smoothing 0.5 moved the surface by 0." in capfd.readouterr().out
+    table = files[0].with_name("smooth.csv")
+    assert call("compare", *files[:2], "--smoothing", "0.5", "--csv", table) == 0
+    printed = capfd.readouterr().out
+    for name in ("manual", "model"):
+        assert f"Artery, {name}: Smoothing 0.5 moved the surface by 0." in printed
+    assert "Vein, manual: Smoothing" in printed and "Vein, model: Smoothing" not in printed
+    with open(table, newline="", encoding="utf-8") as file:
+        artery, vein = csv.DictReader(file)
+    assert float(artery["second_smoothing_rms"]) > 0 and vein["second_smoothing_rms"] == ""
 
 
 def write_other(name, tmp_path):
@@ -219,6 +256,9 @@ def write_other(name, tmp_path):
     elif name == "image.nii.gz":
         noise = np.random.default_rng(0).normal(0, 1, GEOMETRY.shape)
         write_volume(path, Volume(noise.astype(np.float32), GEOMETRY))
+    elif name == "ct.nii.gz":
+        array = np.arange(balls().array.size, dtype=np.int16).reshape(GEOMETRY.shape)
+        write_volume(path, Volume(array, GEOMETRY))
     elif name == "broken.seg.nrrd":
         path.write_bytes((tmp_path / "manual.seg.nrrd").read_bytes()[:900])
     elif name == "folder":
@@ -233,6 +273,7 @@ def write_other(name, tmp_path):
         ("coarse.nii.gz", (), "spacing 2 x 1 x 1 against 2 x 1 x 1.5 mm"),
         ("bone.seg.nrrd", (), "have no structure in common"),
         ("image.nii.gz", (), "isn't a label map: it holds negative values"),
+        ("ct.nii.gz", (), "different values, as an image does"),
         ("broken.seg.nrrd", (), "broken.seg.nrrd"),
         ("folder", (), "compare files with files or folders with folders"),
         ("absent.nii.gz", (), "absent.nii.gz doesn't exist."),

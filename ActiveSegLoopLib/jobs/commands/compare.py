@@ -3,7 +3,8 @@
 A, B and C are files, or folders whose files are matched by name. Every two of them are compared,
 such as manual, model and corrected. The segments of .seg.nrrd files are matched by name, else by
 id; other label maps by value. Surface distances are in mm from the points of each surface to the
-closest point on the other's triangles, both directions together; --json and --csv have each.
+closest point on the other's triangles, each direction and both together; of folders only both are
+shown, --json and --csv have each.
 
   activesegloop compare manual.seg.nrrd model.seg.nrrd corrected.seg.nrrd
   activesegloop compare labels/ predicted/ --names manual model --csv comparison.csv
@@ -77,7 +78,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, job: Job) -> None:
     """Compare, case by case."""
     from ActiveSegLoopLib.jobs.comparing import Comparing, names_of, require_places
-    from ActiveSegLoopLib.jobs.comparison_tables import in_words, summary_in_words, write_csv
+    from ActiveSegLoopLib.jobs.comparison_tables import (
+        DIRECTIONS,
+        in_words,
+        summary_in_words,
+        write_csv,
+    )
     from ActiveSegLoopLib.study.schema import LabelSchema
 
     paths = [path for path in (options.first, options.second, options.third) if path is not None]
@@ -111,7 +117,8 @@ def run(options: Namespace, job: Job) -> None:
     if options.csv is not None and found:
         write_csv(options.csv, found)
         written.append(options.csv)
-    text = [in_words(compared) for compared in found]
+    directions = DIRECTIONS if len(cases) == 1 else DIRECTIONS[-1:]
+    text = [in_words(compared, directions) for compared in found]
     if len(cases) > 1 and found:
         text.append(summary_in_words(found))
     if written:
