@@ -1,4 +1,4 @@
-"""How far two annotators agree where both labeled the same slices of the same case."""
+"""How far two labelings of the same slices of the same case agree: of two annotators, or of one."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ from ActiveSegLoopLib.evaluation.overlap import Overlap, count_overlap
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.study.annotation import Annotated, annotated_voxels
 from ActiveSegLoopLib.study.cases import Case
+from ActiveSegLoopLib.study.repeats import Repeat
 from ActiveSegLoopLib.study.revision import Revision
 from ActiveSegLoopLib.study.study import Study
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two annotators on one label of one case, counted where both annotated it.
+    """Two labelings of one label of one case, counted where both annotated it.
 
-    share: of the volume that both annotated; volumes: both label maps where it is all of it, so
-    that their surfaces can be compared, else None. Whoever labeled second may have seen what the
-    first one drew: the study can't tell.
+    first, second: who made them; None where that isn't known. share: of the volume that both
+    annotated; volumes: both label maps where it is all of it, so that their surfaces can be
+    compared, else None. origins: "manual", "corrected" or, of a second labeling that was meant to
+    be drawn without the first, "repeated"; any other may have been drawn with the first in sight.
     """
 
     case: str
     label: str
-    first: str
-    second: str
+    first: str | None
+    second: str | None
     origins: tuple[str, str]
     overlap: Overlap
     share: float
@@ -50,8 +52,8 @@ def annotator_agreement(
     """Every pair of annotators on every label that both annotated somewhere in a case.
 
     Each annotator's own revisions count, only in what that revision annotated; later ones replace
-    earlier ones. Revisions without an annotator are left out. go_on is called before each case
-    and raises to stop.
+    earlier ones. Revisions without an annotator are left out. Then every second labeling against
+    the labels that it repeats, by whomever. go_on is called before each case and raises to stop.
     """
     for case in study.cases():
         go_on()
@@ -66,6 +68,9 @@ def annotator_agreement(
             yield from _agreements(
                 study, case, (first, second), (labelings[first], labelings[second])
             )
+    for repeat in study.repeats():
+        go_on()
+        yield from _repeated(study, repeat)
 
 
 def _labeling(study: Study, case: Case, revisions: list[Revision]) -> _Labeling:
@@ -89,14 +94,42 @@ def _agreements(
     one, other = pair
     volumes = tuple(Volume(labeling.values, case.geometry) for labeling in pair)
     origins = tuple("corrected" if "corrected" in p.origins else "manual" for p in pair)
-    for position, label in enumerate(study.schema.labels):
+    for position in range(len(study.schema.labels)):
         both = one.known.label(position) & other.known.label(position)
-        if not both.any():
-            continue
-        overlap = count_overlap(
-            one.values, other.values, label.value, both, case.geometry.voxel_volume
-        )
-        yield Agreement(
-            case.name, label.id, *names, origins, overlap, float(both.mean()),
-            volumes if both.all() else None,
-        )
+        yield from _agreement(study, case.name, position, both, names, origins, volumes)
+
+
+def _repeated(study: Study, repeat: Repeat) -> Iterator[Agreement]:
+    *volumes, known = study.repeated(repeat)
+    before = [
+        revision for revision in study.revisions(study.case(repeat.case))
+        if revision.number <= repeat.revision
+    ]
+    labelers = {revision.annotator for revision in before if revision.origin != "model"}
+    first = " and ".join(sorted(labelers)) if labelers and None not in labelers else None
+    names = first, repeat.annotator
+    origins = before[-1].origin, "repeated"
+    for position in range(len(study.schema.labels)):
+        both = known.label(position)
+        yield from _agreement(study, repeat.case, position, both, names, origins, tuple(volumes))
+
+
+def _agreement(
+    study: Study,
+    case: str,
+    position: int,
+    both: np.ndarray,
+    names: tuple[str | None, str | None],
+    origins: tuple[str, str],
+    volumes: tuple[Volume, Volume],
+) -> Iterator[Agreement]:
+    """The agreement on one label where both annotated it; none if they did nowhere."""
+    if not both.any():
+        return
+    label = study.schema.labels[position]
+    one, other = (volume.array for volume in volumes)
+    overlap = count_overlap(one, other, label.value, both, volumes[0].geometry.voxel_volume)
+    yield Agreement(
+        case, label.id, *names, origins, overlap, float(both.mean()),
+        volumes if both.all() else None,
+    )

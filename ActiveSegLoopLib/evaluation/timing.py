@@ -16,6 +16,7 @@ import numpy as np
 from ActiveSegLoopLib.evaluation.overlap import Summary, summarize
 from ActiveSegLoopLib.evaluation.statistics import LEAST_PAIRS, expanded_tail
 from ActiveSegLoopLib.study.annotation import Annotation
+from ActiveSegLoopLib.study.repeats import Repeat
 from ActiveSegLoopLib.study.revision import Revision
 
 WHOLE, SLICE = "case", "slice"
@@ -55,23 +56,35 @@ class LabelingTime:
         return math.fsum(self.seconds.values())
 
 
-def labeling_times(revisions: Sequence[Revision]) -> list[LabelingTime]:
-    """What each case took, for manual and for corrected revisions; those without times left out."""
-    groups: dict[tuple[str, str, str], list[Revision]] = {}
+def labeling_times(
+    revisions: Sequence[Revision], repeats: Sequence[Repeat] = ()
+) -> list[LabelingTime]:
+    """What each case took, for manual and for corrected revisions; those without times left out.
+
+    A second labeling of a case is drawn by hand anew, and has a time of its own.
+    """
+    groups: dict[tuple, list[Revision | Repeat]] = {}
     for revision in revisions:
         if revision.origin in (MANUAL, CORRECTED) and revision.seconds:
-            unit = WHOLE if revision.annotation.slices is None else SLICE
-            groups.setdefault((revision.case, revision.origin, unit), []).append(revision)
+            key = revision.case, revision.origin, _unit(revision.annotation)
+            groups.setdefault(key, []).append(revision)
+    for index, repeat in enumerate(repeats):
+        if repeat.seconds:
+            groups[repeat.case, MANUAL, _unit(repeat.annotation), index] = [repeat]
     found = []
-    for (case, origin, unit), members in groups.items():
+    for (case, origin, unit, *_), members in groups.items():
         amount = sum(_slices(member.annotation) for member in members)
         if unit == WHOLE or amount:
             found.append(_summed(case, origin, unit, amount or len(members), members))
     return found
 
 
+def _unit(annotation: Annotation) -> str:
+    return WHOLE if annotation.slices is None else SLICE
+
+
 def _summed(
-    case: str, origin: str, unit: str, amount: int, members: Sequence[Revision]
+    case: str, origin: str, unit: str, amount: int, members: Sequence[Revision | Repeat]
 ) -> LabelingTime:
     labels = dict.fromkeys(label for member in members for label in member.seconds)
     share = amount if unit == SLICE else 1

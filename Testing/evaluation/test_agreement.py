@@ -8,6 +8,9 @@ import pytest
 from ActiveSegLoopLib.evaluation.agreement import annotator_agreement
 from ActiveSegLoopLib.evaluation.overlap import dice
 from ActiveSegLoopLib.evaluation.reporting.effort_tables import (
+    ONE_TWICE,
+    TWO,
+    UNKNOWN,
     agreement_case_rows,
     agreement_summary,
 )
@@ -78,3 +81,21 @@ def test_what_an_annotator_labels_later_replaces_only_what_was_annotated_then(tm
     assert found["vein"].overlap.dice == 1
     one, other = found["liver"].volumes
     assert found["liver"].overlap.dice == dice(one.array, other.array, LIVER) < 1
+
+
+def test_second_labelings_are_compared_with_the_labels_that_they_repeat(tmp_path):
+    study = make_study(tmp_path)
+    case, labels = study.case("t1"), truth(0, cyst=True)
+    again = Annotation({"axial": (6, 7)}, ("liver",))
+    for annotator in (ANNOTATORS[0], "third", None):
+        study.add_repeat(case, moved(labels, 1), again, annotator)
+    found = [a for a in annotator_agreement(study) if a.case == "t1"]
+    assert [(a.label, a.first, a.second) for a in found] == [
+        ("liver", ANNOTATORS[0], annotator) for annotator in (ANNOTATORS[0], "third", None)
+    ]
+    expected = dice(labels.array[6:8], moved(labels, 1).array[6:8], LIVER)
+    assert {a.overlap.dice for a in found} == {expected} and expected < 1
+    assert {a.origins for a in found} == {("manual", "repeated")}
+    cases = agreement_case_rows(found, VALUES, NAMES)
+    rows = agreement_summary(cases, NAMES).rows
+    assert [(r["between"], r["n"]) for r in rows] == [(TWO, 1), (ONE_TWICE, 1), (UNKNOWN, 1)]

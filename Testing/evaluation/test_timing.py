@@ -16,6 +16,7 @@ from ActiveSegLoopLib.evaluation.timing import (
     labeling_times,
 )
 from ActiveSegLoopLib.study import Annotation, Revision
+from ActiveSegLoopLib.study.repeats import Repeat
 
 
 def a_revision(case, origin="manual", slices=None, number=1, **seconds):
@@ -75,6 +76,18 @@ def test_revisions_of_a_case_add_up_and_cases_are_averaged():
     assert (table.labels["spleen"].manual.mean, table.labels["spleen"].manual.count) == (10, 1)
     assert table.total.manual.mean == (160 + 250) / 2
     assert table.total.corrected.count == 0 and math.isnan(table.total.ratio)
+
+
+def test_a_second_labeling_has_a_time_by_hand_of_its_own():
+    again = [
+        Repeat("a", 1, number, None, Annotation(slices), "", "", Path(), {"artery": seconds})
+        for number, (slices, seconds) in enumerate([(None, 50.0), ({"axial": (3, 4)}, 8.0)], 1)
+    ]
+    times = labeling_times([a_revision("a", artery=100.0), a_revision("b", "corrected")], again)
+    found = [(t.case, t.origin, t.unit, t.seconds["artery"]) for t in times]
+    assert found == [
+        ("a", MANUAL, "case", 100), ("a", MANUAL, "case", 50), ("a", MANUAL, SLICE, 4)
+    ]
 
 
 def test_single_slices_are_counted_per_slice_and_never_mixed_with_whole_volumes():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import product
 
 from ActiveSegLoopLib.evaluation.agreement import Agreement
 from ActiveSegLoopLib.evaluation.comparison import compare_segmentations
@@ -27,6 +28,9 @@ from ActiveSegLoopLib.evaluation.timing import (
 )
 
 _UNITS = {WHOLE: "whole volumes, time per case", SLICE: "single slices, time per slice"}
+TWO, ONE_TWICE, UNKNOWN = (
+    "two annotators", "one annotator, twice", "labels and a second labeling, annotators not named"
+)
 SUM, TOTAL_OF_CASE = "sum of the structures", "all of a case together"
 
 
@@ -68,9 +72,10 @@ def time_summaries(times: Sequence[LabelingTime], names: dict[str, str]) -> list
             between("ratio_low", "ratio_high", "95 % interval"),
         )
         notes = [
-            "Mean ± SD over n cases, as the labeling tool measured them; pauses longer than its "
-            "idle limit aren't counted. The two are of different cases as a rule, so that the "
-            "comparison isn't paired. The sum is over structures with both times.",
+            "Mean ± SD over n cases, as the labeling tool measured them; a second labeling of a "
+            "case counts as one more. Pauses longer than the tool's idle limit aren't counted. The "
+            "two are of different cases as a rule, so that the comparison isn't paired. The sum is over "
+            "structures with both times.",
         ]
         tables.append(
             Table(f"time_summary_{unit}", f"Labeling time: {said}", rows, columns, notes)
@@ -108,6 +113,7 @@ def agreement_case_rows(
         rows.append({
             "case": entry.case,
             "structure": names[entry.label],
+            "between": _between(entry),
             "first": entry.first,
             "second": entry.second,
             "first_labels": entry.origins[0],
@@ -119,25 +125,33 @@ def agreement_case_rows(
             "surface_rms": surface.rms if surface else math.nan,
             "surface_mean": surface.mean if surface else math.nan,
         })
-    return Table("agreement", "Every agreement of two annotators", rows)
+    return Table("agreement", "Every agreement of two labelings", rows)
+
+
+def _between(entry: Agreement) -> str:
+    if entry.first is None or entry.second is None:
+        return UNKNOWN
+    return ONE_TWICE if entry.first == entry.second else TWO
 
 
 def agreement_summary(cases: Table, names: dict[str, str]) -> Table | None:
-    """The agreements by structure; None when no two annotators labeled the same."""
+    """The agreements by structure; None when nothing was labeled twice."""
     rows = []
-    for name in names.values():
-        own = [row for row in cases.rows if row["structure"] == name]
+    for whose, name in product((TWO, ONE_TWICE, UNKNOWN), names.values()):
+        own = [r for r in cases.rows if (r["between"], r["structure"]) == (whose, name)]
         if own:
             dice = summarize(row["dice"] for row in own)
             rms = summarize(row["surface_rms"] for row in own)
             rows.append({
-                "structure": name, "n": dice.count, "dice_mean": dice.mean, "dice_sd": dice.sd,
+                "between": whose, "structure": name,
+                "n": dice.count, "dice_mean": dice.mean, "dice_sd": dice.sd,
                 "iou_mean": summarize(row["iou"] for row in own).mean,
                 "rms_n": rms.count, "rms_mean": rms.mean, "rms_sd": rms.sd,
             })
     if not rows:
         return None
     columns = (
+        words("between", "between"),
         words("structure", "structure"),
         Column("n", lambda row: str(row["n"])),
         spread("dice_mean", "dice_sd", "Dice, %", 2, 100),
@@ -145,10 +159,14 @@ def agreement_summary(cases: Table, names: dict[str, str]) -> Table | None:
         Column("n with a surface", lambda row: str(row["rms_n"])),
         spread("rms_mean", "rms_sd", "surface RMS, mm"),
     )
-    pairs = sorted({tuple(sorted((row["first"], row["second"]))) for row in cases.rows})
+    pairs = {
+        tuple(sorted((row["first"], row["second"]))) for row in cases.rows if row["between"] == TWO
+    }
+    said = "; ".join(" and ".join(pair) for pair in sorted(pairs))
     notes = [
-        "Annotators: " + "; ".join(" and ".join(pair) for pair in pairs) + ". Counted where both "
-        "annotated the structure in the same case; surfaces where both annotated all of it. "
-        "Whoever labeled second may have seen the labels of the first.",
+        (f"Annotators: {said}. " if said else "")
+        + "Counted where both annotated the structure in the same case; surfaces where both "
+        "annotated all of it. Labelings that were stored as second ones are meant to be drawn "
+        "without the first in sight; who corrected or went on with labels has seen them.",
     ]
     return Table("agreement_summary", "Agreement between annotators", rows, columns, notes)

@@ -138,7 +138,8 @@ def measure(
                surface_case_rows(compared, names)]
     if ranked:
         tables.append(worst_rows(ranked, compared, names, evaluations[0].reference))
-    times = labeling_times([r for case in study.cases() for r in study.revisions(case)])
+    revisions = [r for case in study.cases() for r in study.revisions(case)]
+    times = labeling_times(revisions, study.repeats())
     tables += [*time_summaries(times, names), time_case_rows(times, names)]
     agreement = agreement_case_rows(annotator_agreement(study, go_on), values, names)
     tables += [agreement, agreement_summary(agreement, names)]

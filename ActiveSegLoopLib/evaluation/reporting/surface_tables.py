@@ -72,8 +72,11 @@ def surface_summary(
         spread("rms_mean", "rms_sd_across_cases", "RMS, mm, mean ± SD across cases"),
         number("sd_within_cases", "SD within a case, mm"),
         number("mean_distance", "mean distance, mm"),
+        number("signed_mean", "signed mean, mm"),
+        number("median", "median, mm"),
         number("p95", "95th percentile, mm"),
         number("maximum", "largest, mm", 1),
+        percent("within_1mm", "within 1 mm, %"),
         percent("within_2mm", "within 2 mm, %"),
         percent("surface_dice", "surface Dice, %"),
         Column("points", lambda row: str(row["points"])),
@@ -83,7 +86,9 @@ def surface_summary(
         "Distances are from every point of each surface to the closest point of the other, both "
         "directions together, on surfaces without smoothing; undefined where a structure is "
         "missing in one of the two. n and the means are over the structures and cases where it is "
-        "defined, the largest distance is over all of them. Surface Dice: share of the surface "
+        "defined, the largest distance is over all of them. The signed mean is positive where the "
+        "first of the two reaches beyond the second; the shares within 1 and 2 mm are of the "
+        "points. Surface Dice: share of the surface's area "
         f"within {compared[0].structures[next(iter(compared[0].structures))].tolerance_mm:g} mm.",
     ]
     return Table("surface_summary", "Surface error", rows, columns, notes)
@@ -102,6 +107,7 @@ def _summary(found: Sequence) -> dict:
         "sd_within_cases": summarize(stats.sd for stats in defined).mean,
         "mean_distance": summarize(stats.mean for stats in defined).mean,
         "signed_mean": summarize(stats.signed_mean for stats in defined).mean,
+        "median": summarize(stats.median for stats in defined).mean,
         "p95": summarize(stats.p95 for stats in defined).mean,
         "maximum": max((stats.maximum for stats in defined), default=math.nan),
         "within_1mm": summarize(stats.within_1mm for stats in defined).mean,
