@@ -202,11 +202,11 @@ class CompareSection(Section):
         return found
 
     def _choices(self) -> list[str]:
-        from ActiveSegLoopLib.scene.comparing import sources
-
         case = str(self.ui.compareCaseComboBox.currentText)
         if self.study is None or not case:
             return []
+        from ActiveSegLoopLib.scene.comparing import sources
+
         opened = self._opened()
         found = list(sources(self.study, self.study.case(case)))
         return [*found, ON_SCREEN] if opened and opened.case.name == case else found

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import qt
-import slicer
 
 
 def set_icons(*buttons: tuple[Any, str]) -> None:
     """Give each button the icon of a QStyle.StandardPixmap such as "SP_MediaPlay"."""
     for button, pixmap in buttons:
-        button.icon = slicer.app.style().standardIcon(getattr(qt.QStyle, pixmap))
+        button.icon = button.style().standardIcon(getattr(qt.QStyle, pixmap))

@@ -58,11 +58,12 @@ class NextSection(Section):
     def enter(self) -> None:
         """The keys for this section work while the module is shown."""
         self.editor.enter()
-        if not self._shortcuts:
+        window = slicer.util.mainWindow()
+        if not self._shortcuts and window is not None:
             for key, slot in (
                 (SLICE_DONE_KEY, self.on_slice_done), (OPEN_NEXT_KEY, self.on_open_next)
             ):
-                shortcut = qt.QShortcut(qt.QKeySequence(key), slicer.util.mainWindow())
+                shortcut = qt.QShortcut(qt.QKeySequence(key), window)
                 shortcut.connect("activated()", slot)
                 self._shortcuts.append((shortcut, slot))
         if self.labeling.opened is not None:
@@ -117,17 +118,16 @@ class NextSection(Section):
         self.show_case()
         self.drafts.show_study()
 
-    def restore(self) -> None:
-        """Open the case again that the scene remembers; its segments come from the study."""
-        remembered = self.parameters
-        self.editor.use_scene()
-        if self.study is None or not remembered.case or self.labeling.case is not None:
-            return
-        if remembered.case not in {case.name for case in self.study.cases()}:
-            return
-        found = [p for p in self.proposing.open if p.id == remembered.proposal]
-        index = None if remembered.slice_shown < 0 else remembered.slice_shown
-        self.open(remembered.case, remembered.plane.value, index, found[0] if found else None)
+    def restore(self, remembered: Any) -> None:
+        """Open the case again that the scene remembers."""
+        names = {case.name for case in self.study.cases()}
+        if remembered.case in names and self.labeling.case is None:
+            proposal = next(
+                (p for p in self.proposing.open if p.id == remembered.proposal), None
+            )
+            index = None if remembered.slice_shown < 0 else remembered.slice_shown
+            self.proposal = proposal
+            self.labeling.open(remembered.case, remembered.plane, index)
 
     def open(
         self, case: str, plane: str | None = None, index: int | None = None, proposal: Any = None

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
-from ActiveSegLoopLib.study.drafts import drafts
-
 if TYPE_CHECKING:
     from ActiveSegLoopLib.study.revision import Revision
     from ActiveSegLoopLib.study.study import Study
@@ -42,6 +40,8 @@ class Overview:
 
 def overview(study: Study) -> Overview:
     """Look through the study; may take seconds, and nothing of Qt is in it: for a thread."""
+    from ActiveSegLoopLib.study.drafts import drafts
+
     in_work = {draft.case for draft in drafts(study)}
     current = study.current_round()
     states = [

@@ -15,7 +15,7 @@ from slicer.util import VTKObservationMixin
 from ActiveSegLoopLib.panel.background import Background
 from ActiveSegLoopLib.panel.compare_section import CompareSection
 from ActiveSegLoopLib.panel.next_section import NextSection
-from ActiveSegLoopLib.panel.parameters import Parameters
+from ActiveSegLoopLib.panel.parameters import Parameters, Remembered
 from ActiveSegLoopLib.panel.progress_section import ProgressSection
 from ActiveSegLoopLib.panel.section import Section
 from ActiveSegLoopLib.panel.segment_section import SegmentSection
@@ -44,6 +44,10 @@ class Panel(VTKObservationMixin):
         self.parameters: Any = None
         self._connected: int | None = None
         self._restoring = False
+        self._to_restore: Remembered | None = None
+        self._restoring_timer = qt.QTimer()
+        self._restoring_timer.setSingleShot(True)
+        self._restoring_timer.connect("timeout()", self._restore_later)
         self.ui = SimpleNamespace()
         self._tops = []
         for kind in SECTIONS:
@@ -56,12 +60,14 @@ class Panel(VTKObservationMixin):
             top.setMRMLScene(slicer.mrmlScene)
         self.sections = {kind.name: kind(self) for kind in SECTIONS}
         self.use_parameters()
+        # Showing that nothing is open yet would be remembered, too.
+        remembered = Remembered.of(self.parameters)
         for name, section in self.sections.items():
             section.setup()
             button = getattr(self.ui, f"{name}CollapsibleButton")
             button.connect("contentsCollapsed(bool)", self._remembering(name))
         self._observe_scene()
-        self.restore()
+        self.restore(remembered)
 
     def use_parameters(self) -> None:
         """Connect the widgets to the scene's parameter node."""
@@ -95,7 +101,7 @@ class Panel(VTKObservationMixin):
 
     def study_changed(self) -> None:
         """Labels were accepted, say: show the study's state anew, but leave the open case alone."""
-        for name in ("study", "train", "compare", "progress"):
+        for name in ("study", "train", "segment", "compare", "progress"):
             self.sections[name].show_study()
 
     def case_changed(self) -> None:
@@ -153,9 +159,8 @@ class Panel(VTKObservationMixin):
             top.deleteLater()
         self._tops = []
 
-    def restore(self) -> None:
-        """Show what the parameter node remembers: study, section, and what was being labeled."""
-        remembered = self.parameters
+    def restore(self, remembered: Remembered) -> None:
+        """Show what a parameter node remembers: study, section, and what was being labeled."""
         if remembered.section in self.sections:
             self._restoring = True
             for name in self.sections:
@@ -163,13 +168,13 @@ class Panel(VTKObservationMixin):
                 button.collapsed = name != remembered.section
             self._restoring = False
         folder = remembered.study_folder
-        if folder and (self.study is None or str(self.study.folder) != folder):
-            if Path(folder).is_dir():
-                self.sections["study"].open_folder(folder)
-            else:
-                self.sections["study"].tell_missing(folder)
-        for section in self.sections.values():
-            section.restore()
+        if folder and not Path(folder).is_dir():
+            self.sections["study"].tell_missing(folder)
+        elif folder and (self.study is None or str(self.study.folder) != folder):
+            self.sections["study"].open_folder(folder)
+        if self.study is not None and str(self.study.folder) == folder:
+            for section in self.sections.values():
+                section.restore(remembered)
 
     def _remembering(self, name: str) -> Callable[[bool], None]:
         def remember(collapsed: bool) -> None:
@@ -199,13 +204,15 @@ class Panel(VTKObservationMixin):
 
     def _on_end_import(self, caller: Any, event: Any) -> None:
         self.use_parameters()
-        # The scene has called us from within its loading: show what it holds once that is over.
-        qt.QTimer.singleShot(0, self._restore_later)
+        self._to_restore = Remembered.of(self.parameters)
+        # The scene calls from within its loading: what it holds is shown once that is over.
+        self._restoring_timer.start(0)
 
     def _restore_later(self) -> None:
-        if not self._tops:
+        remembered, self._to_restore = self._to_restore, None
+        if remembered is None or not self._tops:
             return
         try:
-            self.restore()
+            self.restore(remembered)
         except Exception:
             logging.exception("ActiveSegLoop: the panel couldn't be shown as the scene says.")

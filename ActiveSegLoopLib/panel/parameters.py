@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
@@ -97,3 +98,23 @@ class Parameters:
     third: str = ""
     limit_mm: Annotated[float, WithinRange(0.1, 100.0)] = 2.0
     range_mm: Annotated[float, WithinRange(0.1, 100.0)] = 4.0
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What to show again, taken from the parameters before showing anything changes them."""
+
+    study_folder: str
+    section: str
+    case: str
+    proposal: int
+    plane: str
+    slice_shown: int
+
+    @classmethod
+    def of(cls, parameters: Any) -> Remembered:
+        """What these parameters say."""
+        return cls(
+            parameters.study_folder, parameters.section, parameters.case, parameters.proposal,
+            parameters.plane.value, parameters.slice_shown,
+        )

@@ -62,8 +62,8 @@ class Section:
     def scene_closed(self) -> None:
         """The scene was closed; its nodes are gone."""
 
-    def restore(self) -> None:
-        """Show what the parameter node remembers, for example after a scene was loaded."""
+    def restore(self, remembered: Any) -> None:
+        """Show what the scene remembers of the study that is open, a parameters.Remembered."""
 
     def tell(self, text: str) -> None:
         """Show one sentence at the end of the section; an empty one hides the line."""

@@ -68,8 +68,10 @@ class StudySection(Section):
     @guarded
     def open_folder(self, folder: str) -> None:
         """Open the study in a folder, or say in one sentence why it can't be opened."""
-        study = self.logic.loop.open_study(folder)
-        self._opened(study)
+        if self.study is not None and Path(folder).resolve() == self.study.folder:
+            self.panel.show_study()  # it is open; others may have worked on it
+            return
+        self._opened(self.logic.loop.open_study(folder))
 
     def tell_missing(self, folder: str) -> None:
         """The scene names a study that isn't there any more."""

@@ -30,6 +30,7 @@ class TrainSection(Section):
         self.follower = Follower()
         self.remaining = Remaining()
         self.curve = Curve()
+        self._trained_study: Any = None
         layout = qt.QVBoxLayout(self.ui.trainChartFrame)
         layout.setContentsMargins(0, 0, 0, 0)
         self.chart = Chart(self.ui.trainChartFrame)
@@ -76,6 +77,7 @@ class TrainSection(Section):
         self.chart.show_curves({})
         self._set_busy(True)
         self.ui.trainStageLabel.text = _("Starting...")
+        self._trained_study = self.study
         self.follower.follow(job, self.on_event, self.on_end)
 
     @pressed
@@ -99,8 +101,10 @@ class TrainSection(Section):
     def on_end(self, job: Any) -> None:
         """The job has ended: a quiet note, and new proposals."""
         self._set_busy(False)
-        self.panel.show_study()
-        if job.status == 0:
+        self.panel.study_changed()
+        if self._trained_study is not self.study:
+            self.tell(_("The training of the study that was open before has ended."))
+        elif job.status == 0:
             text = _("Round {number} is trained.").format(number=(job.result or {}).get("round"))
             self.tell(f"{text} {self.curve.dice_text()}".strip())
             slicer.util.showStatusMessage(text, 5000)
