@@ -14,7 +14,10 @@ from matplotlib.image import imread
 from ActiveSegLoopLib.errors import EvaluationError
 from ActiveSegLoopLib.evaluation.reporting.measuring import ReportSettings, measure
 from ActiveSegLoopLib.evaluation.reporting.report import write_report
+from ActiveSegLoopLib.evaluation.reporting.scores import Scores, score_predictions
 from ActiveSegLoopLib.evaluation.reporting.sentences import essence, missing
+from ActiveSegLoopLib.evaluation.reporting.stage_tables import evaluate_stages
+from ActiveSegLoopLib.evaluation.reporting.volume_table import volume_rows
 from ActiveSegLoopLib.study import LabelSchema, Study
 from Testing.evaluation.report_study import ANNOTATORS, NAMES, make_study, truth, write_image
 
@@ -103,7 +106,8 @@ def test_every_picture_on_the_page_decodes_and_lies_beside_it(made, page):
 
 def test_all_that_the_issue_asks_for_is_on_the_page(page):
     assert {
-        "stages_test", "comparisons_test", "stages_validation", "comparisons_validation",
+        "stages_test", "comparisons_test", "volumes_test",
+        "stages_validation", "comparisons_validation", "volumes_validation",
         "surface_summary", "time_summary_case", "time_summary_slice", "agreement_summary",
         "cases_by_dice", "rounds", "training", "cases",
     } == set(page.tables)
@@ -129,6 +133,29 @@ def test_every_number_in_a_table_of_the_page_is_in_its_csv(page, tables):
                     assert any(
                         abs(value - factor * n) <= close for n in numbers for factor in (1, 100)
                     ) or text in known or text == "0.001", (name, cell, row)
+
+
+def test_volumes_are_told_with_what_is_found_where_there_is_none(tables):
+    rows = {row["structure"]: row for row in tables["volumes_test"]}
+    scores = [r for r in tables["scores"] if (r["round"], r["role"]) == ("3", "test")]
+    for name, row in rows.items():
+        own = [r for r in scores if r["structure"] == name and r["case"] != "t4"]
+        there = [r for r in own if r["iou"]]
+        assert int(row["n"]) == len(there) > 0
+        for key in ("iou", "labeled_ml", "predicted_ml", "difference_ml"):
+            mean = sum(float(r[key]) for r in there) / len(there)
+            assert float(row[f"{key}_mean"]) == pytest.approx(mean)
+        assert int(row["absent_n"]) == len(own) - len(there)
+        assert (row["absent_found_n"], row["absent_ml_mean"]) == ("0", "")
+
+
+def test_what_is_found_in_a_case_without_it_has_its_volume(made):
+    study, _ = made
+    later = [s for s in score_predictions(study).scored if s.round > 1]
+    evaluation = evaluate_stages(Scores(tuple(later), ()), study.rounds(), 3, "test", NAMES)
+    row = next(r for r in volume_rows(evaluation).rows if r["structure"] == NAMES["cyst"])
+    assert (row["n"], row["absent_n"], row["absent_found_n"]) == (3, 3, 1)
+    assert row["absent_ml_mean"] == pytest.approx(8 * 2.0 * 1.1 * 0.9 / 1000)
 
 
 def test_json_holds_the_same_rows_as_the_csv_files(made, tables):

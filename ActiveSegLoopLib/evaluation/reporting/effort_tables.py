@@ -74,8 +74,8 @@ def time_summaries(times: Sequence[LabelingTime], names: dict[str, str]) -> list
         notes = [
             "Mean ± SD over n cases, as the labeling tool measured them; a second labeling of a "
             "case counts as one more. Pauses longer than the tool's idle limit aren't counted. The "
-            "two are of different cases as a rule, so that the comparison isn't paired. The sum is over "
-            "structures with both times.",
+            "two are of different cases as a rule, so that the comparison isn't paired. The sum is "
+            "over structures with both times.",
         ]
         tables.append(
             Table(f"time_summary_{unit}", f"Labeling time: {said}", rows, columns, notes)

@@ -44,6 +44,7 @@ from ActiveSegLoopLib.evaluation.reporting.surface_tables import (
     surface_summary,
 )
 from ActiveSegLoopLib.evaluation.reporting.table import Table
+from ActiveSegLoopLib.evaluation.reporting.volume_table import volume_rows
 from ActiveSegLoopLib.evaluation.reporting.worst import Ranked, rank, worst_rows
 from ActiveSegLoopLib.evaluation.stage_table import TOTAL
 from ActiveSegLoopLib.evaluation.timing import labeling_times
@@ -133,7 +134,8 @@ def measure(
 
     tables: list[Table | None] = []
     for evaluation in evaluations:
-        tables += [stage_rows(evaluation), comparison_rows(evaluation, settings.seed)]
+        tables += [stage_rows(evaluation), comparison_rows(evaluation, settings.seed),
+                   volume_rows(evaluation)]
     tables += [case_rows(scores, names), surface_summary(compared, names, settings.limit_mm),
                surface_case_rows(compared, names)]
     if ranked:

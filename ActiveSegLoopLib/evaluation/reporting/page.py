@@ -71,7 +71,7 @@ def make_page(
         (
             "Accuracy by round",
             _tables(measured, *(f"{kind}_{role}" for role in roles
-                                for kind in ("stages", "comparisons")))
+                                for kind in ("stages", "comparisons", "volumes")))
             + _pictures(of["stages"]),
         ),
         (
