@@ -109,7 +109,7 @@ class StageTraining:
         batches = PatchBatches(
             cases, stage.patch, stage.spacing, batch_size, self.seed, augmentation,
             self.recipe.foreground, plan.margin_mm if plan.locator is not None else 0.0,
-            part, parts,
+            stage.network.divisor, part, parts,
         )
         torch.manual_seed(self.seed)
         network = UNet(stage.network)

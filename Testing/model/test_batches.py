@@ -95,3 +95,14 @@ def test_rare_labels_are_centered_on_as_often_as_frequent_ones():
         _, target = foreground.batch(step, CPU)
         rare += int(target.classes[:, 1].flatten(1).any(dim=1).sum())
     assert rare > 30
+
+
+def test_a_slice_of_a_small_volume_falls_on_every_place_between_the_deepest_levels_voxels():
+    case = prepared("small", shape=(8, 8, 8))
+    moved = batches([case], patch=(16, 16, 16), augmentation=None, divisor=(4, 4, 4))
+    places = {
+        tuple(np.argwhere(moved.batch(step, CPU)[1].annotated[0, 0].numpy()).min(axis=0) % 4)
+        for step in range(300)
+    }
+    assert {place[0] for place in places} == {0, 1, 2, 3}
+    assert len(places) > 40
