@@ -73,6 +73,10 @@ class StudySection(Section):
             return
         self._opened(self.logic.loop.open_study(folder))
 
+    def close_study(self) -> None:
+        """Its labels are not those of the next study."""
+        self.labels.labels = []
+
     def tell_missing(self, folder: str) -> None:
         """The scene names a study that isn't there any more."""
         self.tell(

@@ -66,6 +66,14 @@ def test_a_study_is_created_with_the_labels_of_the_table(panel, tmp_path):
     assert panel.study.folder == made.folder
 
 
+def test_after_a_study_was_closed_a_new_one_begins_without_its_labels(panel, study, tmp_path):
+    open_in(panel, study.folder)
+    panel.open_study(None)
+    assert cells(panel.ui.labelTable) == []
+    assert cells(panel.ui.caseTable) == []
+    assert "Choose a folder" in panel.ui.studyLabel.text
+
+
 def test_a_study_without_labels_is_refused_in_one_sentence(panel, tmp_path):
     panel.ui.studyPathLineEdit.currentPath = str(tmp_path / "new")
     panel.ui.createButton.click()

@@ -34,11 +34,11 @@ def threads_of(monkeypatch, owner, name):
 def test_reading_and_writing_happen_beside_the_window_and_no_slot_takes_long(
     panel, study, monkeypatch, tmp_path
 ):
-    from ActiveSegLoopLib.scene import cases, comparing
+    from ActiveSegLoopLib.scene import comparing, opening
     from ActiveSegLoopLib.study import channels, drafts, revisions
 
     watched = {
-        "image": threads_of(monkeypatch, cases, "read_images"),
+        "image": threads_of(monkeypatch, opening, "read_images"),
         "added": threads_of(monkeypatch, channels, "read_image"),
         "stored": threads_of(monkeypatch, revisions, "write_segmentation"),
         "draft": threads_of(monkeypatch, drafts, "write_segmentation"),
