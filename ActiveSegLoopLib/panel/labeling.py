@@ -121,6 +121,8 @@ class Labeling(VTKObservationMixin):
         self._autosave.stop()
         if self.opened is None or not self.has_edits or self._is_gone():
             return
+        if self.loop.opened is not self.opened:
+            return  # a script has opened something else; what was drawn is still in the scene
         plane, index = self.opened.plane, self.opened.index
         slices = {} if plane is None or index is None else {plane: (index,)}
         store = self.loop.drafting(slices, self._known(self.stopwatch.seconds))
@@ -138,7 +140,22 @@ class Labeling(VTKObservationMixin):
         if self.panel.study is None:
             return
         self._release()
-        opened = self.loop.put(loaded, plane, index)
+        self._take(self.loop.put(loaded, plane, index))
+
+    def adopt(self, opened: Any) -> None:
+        """Go on with a case that a script has opened."""
+        if opened is None or opened is self.opened or self.opening is not None:
+            return
+        if opened.segmentation_node.GetScene() is None:
+            return
+        if self.opened is None or opened.segmentation_node is not self.opened.segmentation_node:
+            self._release()
+            self._take(opened)
+        else:
+            self.opened = opened
+            self._on_change()
+
+    def _take(self, opened: Any) -> None:
         self.opened = opened
         self.editor.open(opened.segmentation_node, opened.volume_node)
         draft = opened.beginning.draft

@@ -26,6 +26,8 @@ from ActiveSegLoopLib.panel.train_section import TrainSection
 SECTIONS: tuple[type[Section], ...] = (
     StudySection, NextSection, TrainSection, SegmentSection, CompareSection, ProgressSection,
 )
+EDITOR = "segmentEditorWidget"
+_MILLISECONDS_BETWEEN_LOOKS = 1000
 
 
 class Panel(VTKObservationMixin):
@@ -48,13 +50,16 @@ class Panel(VTKObservationMixin):
         self._restoring_timer = qt.QTimer()
         self._restoring_timer.setSingleShot(True)
         self._restoring_timer.connect("timeout()", self._restore_later)
+        self._following_timer = qt.QTimer()
+        self._following_timer.setInterval(_MILLISECONDS_BETWEEN_LOOKS)
+        self._following_timer.connect("timeout()", self.follow_scripts)
         self.ui = SimpleNamespace()
         self._tops = []
         for kind in SECTIONS:
             top = slicer.util.loadUI(resource(f"UI/{kind.__name__}.ui"))
             layout.addWidget(top)
             self._tops.append(top)
-            vars(self.ui).update(vars(slicer.util.childWidgetVariables(top)))
+            vars(self.ui).update(named_widgets(top))
         layout.addStretch(1)
         for top in self._tops:
             top.setMRMLScene(slicer.mrmlScene)
@@ -68,6 +73,17 @@ class Panel(VTKObservationMixin):
             button.connect("contentsCollapsed(bool)", self._remembering(name))
         self._observe_scene()
         self.restore(remembered)
+
+    def follow_scripts(self) -> None:
+        """Show the study and the case that a script has opened through the same logic."""
+        loop = vars(self.logic).get("_loop")  # the property would make one, and import much
+        if loop is None or not loop.has_study:
+            return
+        if loop.study is not self.study:
+            opened = loop.opened
+            self.open_study(loop.study)
+            loop.opened = opened
+        self.sections["next"].labeling.adopt(loop.opened)
 
     def use_parameters(self) -> None:
         """Connect the widgets to the scene's parameter node."""
@@ -137,17 +153,21 @@ class Panel(VTKObservationMixin):
 
     def enter(self) -> None:
         """The user turned to this module."""
+        self.follow_scripts()
+        self._following_timer.start()
         for section in self.sections.values():
             section.enter()
 
     def exit(self) -> None:
         """The user turned to another module."""
+        self._following_timer.stop()
         for section in self.sections.values():
             section.exit()
 
     def cleanup(self) -> None:
         """Let go of everything; Slicer calls this before the panel is destroyed or reloaded."""
         self.removeObservers()
+        self._following_timer.stop()
         for section in self.sections.values():
             section.cleanup()
         self.background.finish()
@@ -216,3 +236,19 @@ class Panel(VTKObservationMixin):
             self.restore(remembered)
         except Exception:
             logging.exception("ActiveSegLoop: the panel couldn't be shown as the scene says.")
+
+
+def named_widgets(top: Any) -> dict[str, Any]:
+    """The widgets of a .ui file by their names.
+
+    Not those inside the segment editor: its effects come from anywhere and may have any name.
+    """
+    found, waiting = {}, [top]
+    while waiting:
+        widget = waiting.pop()
+        name = getattr(widget, "name", "")
+        if name:
+            found[name] = widget
+        if name != EDITOR:
+            waiting.extend(widget.children())
+    return found

@@ -81,11 +81,13 @@ def test_a_training_that_is_canceled_can_go_on(labeled, study):
     assert panel.ui.trainButton.text == "Go on with training (round 1)"
 
 
-def test_a_training_without_labels_is_told_in_one_sentence(panel, study):
+def test_a_training_that_fails_is_told_in_one_sentence(panel, study, monkeypatch):
     pytest.importorskip("torch")
     open_in(panel, study.folder)
+    loop = panel.logic.loop
+    monkeypatch.setattr(loop, "start_training", lambda *_: loop.start("propose", "-n", "0"))
     panel.ui.trainButton.click()
     until(lambda: idle(panel), PATIENCE)
-    assert "label" in panel.ui.trainMessageLabel.text
+    assert "'0' isn't a whole number from 1 on" in panel.ui.trainMessageLabel.text
     assert "\n" not in panel.ui.trainMessageLabel.text
     assert panel.ui.trainButton.enabled

@@ -96,6 +96,25 @@ def test_a_new_window_shows_what_the_scene_remembers(widget, study):
     assert labeling.case.geometry.difference(GRID) is None
 
 
+def test_what_a_script_opens_shows_in_the_window_and_can_be_accepted_there(widget, study):
+    panel = widget.panel
+    widget.logic.openStudy(study.folder)
+    panel.follow_scripts()
+    wait(panel)
+    assert panel.ui.caseTable.rowCount == 3
+    opened = widget.logic.openCase("p2", "axial", 3)
+    panel.follow_scripts()
+    assert panel.sections["next"].labeling.opened is opened
+    assert panel.ui.sliceDoneButton.text == "Slice 3 done, next"
+    panel.ui.sliceDoneButton.click()
+    wait(panel)
+    assert dict(study.latest(study.case("p2")).annotation.slices) == {"axial": (3,)}
+    widget.logic.openStudy(study.folder)
+    panel.follow_scripts()
+    wait(panel)
+    assert panel.sections["next"].labeling.opened is None
+
+
 def test_parameters_and_widgets_follow_each_other(panel):
     panel.ui.iterationsSpinBox.value = 30
     panel.ui.presetComboBox.currentIndex = 1
