@@ -12,6 +12,7 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
+from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
 
 from ActiveSegLoopLib.evaluation.surfaces import Surface
@@ -19,13 +20,14 @@ from ActiveSegLoopLib.evaluation.triangle_distance import (
     squared_distance,
     squared_reach,
     triangle_table,
+    unit_normals,
     way_to,
 )
 
-_FIRST_CORNERS = 4  # nearest corners in the first try
-_MORE = 3  # times as many in each further one
+_FIRST_CORNERS = 5  # nearest corners in the first try
+_MORE = 2  # times as many in each further one
 _CHUNK = 4096  # pairs of point and triangle at once: their numbers stay in the cache
-_FEW = 20  # triangles for each point, from which on only those near the points are prepared
+_FEW = 20  # times as many are many
 _CLASS_RATIO = 4.0  # of the reaches within one search tree
 
 
@@ -70,20 +72,33 @@ def _longest_edge2(surface: Surface, corner: np.ndarray) -> float:
     return longest
 
 
+def _classes(squared_reach: np.ndarray) -> list[np.ndarray]:
+    """The triangles of about one size, the most first, which share a search tree.
+
+    A large one mustn't widen the search among the small; a few small ones do no harm to the large.
+    """
+    if squared_reach.max() <= _CLASS_RATIO**2 * squared_reach.min():
+        return [np.arange(len(squared_reach))]
+    size = np.floor(np.log(np.maximum(squared_reach, 1e-300)) / (2 * np.log(_CLASS_RATIO)))
+    classes: list[np.ndarray] = []
+    for kind in np.unique(size)[::-1]:
+        some = np.flatnonzero(size == kind)
+        if classes and len(some) * _FEW < len(classes[-1]):
+            classes[-1] = np.sort(np.concatenate([classes[-1], some]))
+        else:
+            classes.append(some)
+    return sorted(classes, key=len, reverse=True)
+
+
 class _ClosestPoints:
     """Finds the points of a surface that are closest to given points."""
 
     def __init__(self, surface: Surface) -> None:
         self.surface = surface
-        corners = (surface.points[surface.triangles[:, i]].T for i in range(3))
-        self._table = triangle_table(*corners)
+        self._columns = np.ascontiguousarray(surface.points.T)
+        self._table = triangle_table(*(self._columns.take(i, 1) for i in surface.triangles.T))
         reach2 = squared_reach(self._table)
-        size = np.floor(np.log(np.maximum(reach2, 1e-300)) / (2 * np.log(_CLASS_RATIO)))
-        # Triangles of a size share a tree: one large one mustn't widen the search among the small.
-        kinds = [size[0]] if (size == size[0]).all() else np.unique(size)[::-1]
-        self._trees = [
-            _Tree(surface, np.flatnonzero(size == kind), reach2[size == kind]) for kind in kinds
-        ]
+        self._trees = [_Tree(surface, some, reach2[some]) for some in _classes(reach2)]
 
     def find(self, points: np.ndarray, signed: bool = True) -> np.ndarray:
         """As closest_distances."""
@@ -98,47 +113,42 @@ class _ClosestPoints:
             # Points on the surface itself are neither inside nor outside, and often many.
             off = np.flatnonzero(squared > 0)
             normals = self._pseudonormals(triangle[off], weights[:, off])
-            inside = off[np.einsum("in,ni->n", way[:, off], normals) < 0]
+            inside = off[np.einsum("in,in->n", way[:, off], normals) < 0]
             distance[inside] = -distance[inside]
         return distance
 
-    @cached_property
-    def _unit_normals(self) -> np.ndarray:
-        normals = self.surface.double_area_normals
-        return normals / np.maximum(2 * self.surface.areas, 1e-300)[:, None]
-
-    @cached_property
-    def _corner_normals(self) -> np.ndarray:
-        """Of every point: the normals of its triangles, weighted by their angles at it."""
-        corners = self.surface.triangles
-        at = self.surface.points[corners]
-        total = np.zeros((len(self.surface.points), 3))
-        for i in range(3):
-            to_next, to_last = at[:, (i + 1) % 3] - at[:, i], at[:, (i + 2) % 3] - at[:, i]
-            cosine = np.einsum("ij,ij->i", to_next, to_last)
-            angle = np.arctan2(2 * self.surface.areas, cosine)
-            for axis in range(3):
-                weight = angle * self._unit_normals[:, axis]
-                total[:, axis] += np.bincount(corners[:, i], weight, len(total))
-        return total
+    def _corner_normals(self, corners: np.ndarray) -> np.ndarray:
+        """(3, n): the normals of the triangles around points, weighted by their angles there."""
+        points, which = np.unique(corners, return_inverse=True)
+        number, found = self._around.expand(points)
+        ends = self.surface.triangles[found]
+        place = (ends == points[number, None]).argmax(axis=1)
+        at = self._columns.take(points[number], axis=1)
+        row = np.arange(len(found))
+        to_next = self._columns.take(ends[row, (place + 1) % 3], axis=1) - at
+        to_last = self._columns.take(ends[row, (place + 2) % 3], axis=1) - at
+        normals, double_area = unit_normals(self._table, found)
+        normals *= np.arctan2(double_area, np.einsum("in,in->n", to_next, to_last))
+        total = [np.bincount(number, weighted, len(points)) for weighted in normals]
+        return np.stack(total)[:, which]
 
     @cached_property
     def _around(self) -> _Fans:
-        only = self._trees[0]
+        only = self._trees[0]  # has the fans already where it has all points
         if len(self._trees) == 1 and only.size == len(self.surface.points):
             return only.fans
         return _Fans(self.surface.triangles, len(self.surface.points))
 
     def _pseudonormals(self, triangle: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """(n, 3): of the face, edge or corner whose barycentric weights (3, n) aren't 0."""
-        normals = self._unit_normals[triangle]
+        """(3, n): of the face, edge or corner whose barycentric weights (3, n) aren't 0."""
+        normals, _ = unit_normals(self._table, triangle)
         corners = self.surface.triangles[triangle]
         used = weights > 0
         count = used.sum(axis=0)
         at_corner = np.flatnonzero(count == 1)
         if at_corner.size:
             which = used[:, at_corner].argmax(axis=0)
-            normals[at_corner] = self._corner_normals[corners[at_corner, which]]
+            normals[:, at_corner] = self._corner_normals(corners[at_corner, which])
         on_edge = np.flatnonzero(count == 2)
         if on_edge.size:
             unused = (~used[:, on_edge]).argmax(axis=0)
@@ -146,10 +156,8 @@ class _ClosestPoints:
             number, found = self._around.expand(ends[:, 0])
             both = (self.surface.triangles[found] == ends[number, 1][:, None]).any(axis=1)
             number, found = number[both], found[both]
-            for axis in range(3):
-                normals[on_edge, axis] = np.bincount(
-                    number, self._unit_normals[found, axis], len(on_edge)
-                )
+            for axis, along in enumerate(unit_normals(self._table, found)[0]):
+                normals[axis, on_edge] = np.bincount(number, along, len(on_edge))
         return normals
 
 
@@ -157,15 +165,13 @@ class _Fans:
     """The triangles around each point."""
 
     def __init__(self, triangles: np.ndarray, points: int) -> None:
-        flat = triangles.ravel()
-        # A stable sort of 16-bit numbers is linear in NumPy.
-        order = np.argsort((flat & 0xFFFF).astype(np.uint16), kind="stable")
-        for shift in range(16, max(points - 1, 1).bit_length(), 16):
-            digit = ((flat[order] >> shift) & 0xFFFF).astype(np.uint16)
-            order = order[np.argsort(digit, kind="stable")]
-        self._triangles = order // 3
-        self._count = np.bincount(flat, minlength=points)
-        self._first = np.cumsum(self._count) - self._count
+        # Turning a matrix with a row for each triangle takes linear time.
+        ends = np.arange(0, triangles.size + 1, 3)
+        ones = np.ones(triangles.size, np.int8)
+        by_point = csr_array((ones, triangles.ravel(), ends), (len(triangles), points)).tocsc()
+        self._triangles = by_point.indices.astype(np.intp)
+        self._first = by_point.indptr[:-1].astype(np.intp)
+        self._count = np.diff(by_point.indptr).astype(np.intp)
 
     def largest(self, values: np.ndarray) -> np.ndarray:
         """The largest value (of each triangle) around each point; every point has triangles."""
@@ -210,7 +216,7 @@ class _Tree:
         while asked.size:
             far, near = self._tree.query(points[asked], k=np.arange(1, corners + 1))
             far *= far
-            if looked_at == 0:
+            if looked_at == 0 and not np.isfinite(squared).all():
                 self._look(table, columns, asked, near[:, 0], squared, triangle)
                 looked_at = 1
             further = far[:, looked_at:] - squared[asked, None]

@@ -154,12 +154,14 @@ class Surface:
         """Edges that not as many triangles run along in one direction as in the other."""
         if self.lattice is not None:
             return 0
-        start = self.triangles
-        end = np.roll(start, -1, axis=1)
-        edge = np.minimum(start, end) * len(self.points) + np.maximum(start, end)
-        _, number = np.unique(edge, return_inverse=True)
-        balance = np.bincount(number.ravel(), np.where(start < end, 1, -1).ravel())
-        return int(np.count_nonzero(balance))
+        from scipy.sparse import coo_array
+
+        corners = self.triangles.T
+        start, end = corners.ravel(), corners[[1, 2, 0]].ravel()
+        way = np.where(start < end, 1, -1)
+        edges = np.minimum(start, end), np.maximum(start, end)
+        balance = coo_array((way, edges), (len(self.points),) * 2).tocsr()  # adds up
+        return int(np.count_nonzero(balance.data))
 
     def require_closed(self, name: str = "The surface") -> None:
         """Raise EvaluationError unless an inside and an outside can be told apart."""

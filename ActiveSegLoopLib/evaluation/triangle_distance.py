@@ -35,6 +35,14 @@ def squared_reach(table: np.ndarray) -> np.ndarray:
     return np.where(obtuse | ~np.isfinite(circle), longest / 4, circle)
 
 
+def unit_normals(table: np.ndarray, triangle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The normals (3, n) of triangles, 0 of those without area, and twice their areas (n,)."""
+    a0, a1, a2, b0, b1, b2 = table[3:9].take(triangle, axis=1)
+    normals = np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0])
+    double_area = np.sqrt(np.einsum("in,in->n", normals, normals))
+    return normals / np.maximum(double_area, 1e-300), double_area
+
+
 def squared_distance(table: np.ndarray, point: np.ndarray) -> np.ndarray:
     """Squared distance of points (3, k) from triangles (16, k), accurate to some 1e-15 of it."""
     ab, ac = table[3:6], table[6:9]

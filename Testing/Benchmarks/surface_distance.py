@@ -177,6 +177,7 @@ def main() -> None:
     print(machine())
     print(f"{len(a.points)} and {len(b.points)} points, spacing {spacing} mm (z, y, x)\n")
     fastest = times["ours, label maps on one grid"]
+    vtks, general = times["vtkDistancePolyDataFilter"], times["ours, any two surfaces"]
     rows = []
     for name, taken in times.items():
         values = [f"{v:.4f}" for v in numbers[name]] if name in numbers else ["", "", ""]
@@ -200,6 +201,10 @@ def main() -> None:
             "steps too, half a voxel inside of the surface.",
             "The floor is SciPy's search for the nearest corners alone, from which our search on "
             "any two surfaces starts; on one grid no search is needed.",
+            f"VTK's filter takes {vtks / fastest:.1f} times as long as ours on one grid, "
+            f"{vtks / general:.1f} times as long as ours on any two surfaces, such as smoothed "
+            "ones. There the nearest five corners, which prove the result for most points, and "
+            "one round of triangles take half of our time.",
         ],
     )
 
