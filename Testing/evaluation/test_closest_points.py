@@ -73,6 +73,21 @@ def test_large_triangles_among_small_ones_are_not_overlooked():
     assert np.array_equal(found < 0, inside | (np.linalg.norm(points - (0, 0, 30), axis=1) < 1.99))
 
 
+def test_a_few_small_triangles_among_many_large_ones_are_not_overlooked():
+    large, small = sphere(20, splits=4), sphere(0.3, (24, 0, 0), splits=1)
+    assert len(small.triangles) * 20 < len(large.triangles), "They share the large ones' tree."
+    both = Surface(
+        np.concatenate([large.points, small.points]),
+        np.concatenate([large.triangles, small.triangles + len(large.points)]),
+    )
+    points = np.random.default_rng(3).uniform((15, -4, -4), (28, 4, 4), (3000, 3))
+    alone = [closest_distances(points, one) for one in (large, small)]
+    found = closest_distances(points, both)
+    assert np.allclose(np.abs(found), np.abs(alone).min(axis=0), atol=1e-9)
+    assert np.array_equal(found < 0, np.min(alone, axis=0) < 0)
+    assert (np.abs(alone[1]) < np.abs(alone[0])).sum() > 500
+
+
 def test_a_few_points_and_many_find_the_same():
     surface = sphere(15, splits=4)
     points = np.random.default_rng(1).normal(0, 12, (2000, 3))

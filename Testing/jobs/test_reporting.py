@@ -20,8 +20,8 @@ def test_a_report_is_written_and_its_essence_printed(study, tmp_path, capsys):
     assert call("report", study, "--out", tmp_path / "out", "--worst", 1, "--limit", 1.5) == 0
     said = capsys.readouterr().out
     assert "The model of round 3, the one in use" in said and "limit of 1.5 mm" in said
-    assert f"Missing: Round 1 has no prediction of t4. To make them, use this round again (in " \
-        f"Python: Study.open({str(study)!r}).roll_back(1))" in said
+    assert "Missing: Round 1 has no prediction of t4. This makes them: " \
+        f"activesegloop segment {study} t4 --round 1" in said
     assert said.endswith(f"The report is {tmp_path / 'out' / 'report.html'}.\n")
     data = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert data["settings"]["limit_mm"] == 1.5
