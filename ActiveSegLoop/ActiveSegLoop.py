@@ -35,9 +35,16 @@ correct what the model proposes, retrain. Nothing leaves this computer.
 See the <a href="https://github.com/ActiveSegLoop/ActiveSegLoop">documentation</a>.
 """)
         self.parent.acknowledgementText = _("""
-Built on 3D Slicer, PyTorch and MONAI. The loop of labeling, training and correcting in stages
-follows Kim et al. 2020.
+Built on 3D Slicer, PyTorch and MONAI. The loop of stages follows Kim et al. 2020.
 """)
+        slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def registerSampleData():
+    """Offer the kidney CT phantoms in the module Sample Data, which is loaded by then."""
+    from ActiveSegLoopLib.panel.sample_data import register
+
+    register(str(Path(__file__).parent / "Resources" / "Icons" / "KidneyCTPhantoms.png"))
 
 
 class ActiveSegLoopWidget(ScriptedLoadableModuleWidget):
@@ -96,8 +103,7 @@ class ActiveSegLoopLogic(ScriptedLoadableModuleLogic):
     What takes long runs in another process. With wait=False such a method returns a job at once:
     ask it for its events with `poll()` (from a timer, say) while it `is_running`; `cancel()` stops
     it. Otherwise it waits, calls onEvent(event) with each event and raises an error when the job
-    failed. Errors are ActiveSegLoopErrors of one sentence. `loop` has more for windows and threads
-    (ActiveSegLoopLib.scene.loop.Loop).
+    failed. Errors are ActiveSegLoopErrors of one sentence. `loop` (a Loop) has more for windows.
     """
 
     def __init__(self):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -85,7 +86,41 @@ except ModuleNotFoundError:
     assert run_python(code) == str(ROOT / "ActiveSegLoopLib" / "__init__.py")
 
 
-def test_the_module_introduces_itself(module):
+@pytest.fixture
+def connected(monkeypatch):
+    """What is connected to the application's signals: a list of (signal, function)."""
+    slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
+    found = []
+    application = SimpleNamespace(connect=lambda *pair: found.append(pair))
+    monkeypatch.setattr(slicer, "app", application, raising=False)
+    return found
+
+
+def test_sample_data_is_offered_once_slicer_has_started(module, connected, monkeypatch):
+    offered = []
+
+    def registerCustomSampleDataSource(
+        category="Custom", sampleName=None, uris=None, fileNames=None, nodeNames=None,
+        customDownloader=None, thumbnailFileName=None, loadFileTypes=None, loadFiles=None,
+        loadFileProperties={}, checksums=None, loadFileType=None,  # noqa: B006, as in Slicer
+    ):
+        assert len(uris) == len(fileNames) == len(nodeNames), "Slicer refuses this."
+        offered.append((category, sampleName, uris, customDownloader, thumbnailFileName))
+
+    logic = SimpleNamespace(registerCustomSampleDataSource=registerCustomSampleDataSource)
+    monkeypatch.setitem(sys.modules, "SampleData", SimpleNamespace(SampleDataLogic=logic))
+    monkeypatch.setitem(sys.modules, "qt", SimpleNamespace())
+    module.ActiveSegLoop(SimpleNamespace())
+    ((signal, function),) = connected
+    assert signal == "startupCompleted()" and offered == []
+    function()
+    ((category, name, uris, make, thumbnail),) = offered
+    assert (category, name, uris) == ("ActiveSegLoop", "KidneyCTPhantoms", [])
+    assert callable(make)
+    assert Path(thumbnail).is_file()
+
+
+def test_the_module_introduces_itself(module, connected):
     parent = SimpleNamespace()
     module.ActiveSegLoop(parent)
     assert parent.title == "ActiveSegLoop"

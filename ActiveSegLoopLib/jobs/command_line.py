@@ -22,6 +22,7 @@ from ActiveSegLoopLib.jobs.commands import (
     export,
     init,
     label,
+    phantom,
     propose,
     report,
     segment,
@@ -38,6 +39,7 @@ COMMANDS = {
     "status": status, "export": export, "check": check, "serve": serve,
     "report": report,
     "compare": compare, "simulate": simulate, "advise": advise, "propose": propose,
+    "phantom": phantom,
 }
 
 

@@ -1,0 +1,75 @@
+"""The kidney CT phantoms in Slicer's module Sample Data: made here when their button is pressed.
+
+They are made by a job, because Slicer's own process doesn't compute images: its window goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from ActiveSegLoopLib.panel.running import Follower
+
+CATEGORY = "ActiveSegLoop"
+NAME = "KidneyCTPhantoms"
+_COUNT = 3
+_at_work: list[Making] = []
+
+
+class Making:
+    """Phantoms on their way into the scene."""
+
+    def __init__(self) -> None:
+        from ActiveSegLoopLib.scene.sample_data import start_phantoms
+
+        self._folder = tempfile.TemporaryDirectory(prefix="activesegloop-")
+        self._follower = Follower()
+        job = start_phantoms(self._folder.name, _COUNT)
+        self._follower.follow(job, self._on_event, self._on_end)
+
+    def _on_event(self, event: Mapping[str, Any]) -> None:
+        if event["event"] == "progress":
+            from ActiveSegLoopLib.scene.overlay import show
+            from ActiveSegLoopLib.scene.sample_data import show_phantom
+
+            volume, _truth = show_phantom(self._folder.name, event["case"])
+            show(volume)
+            _tell(_("{name} is ready ({step} of {total}).").format(
+                name=event["case"], step=event["step"], total=event["total"]
+            ))
+
+    def _on_end(self, job: Any) -> None:
+        _at_work.remove(self)
+        self._folder.cleanup()
+        if job.status != 0:
+            _tell(job.error, logging.ERROR)
+
+
+def register(thumbnail: str) -> None:
+    """Offer the phantoms in the module Sample Data. thumbnail: path of a picture."""
+    import SampleData
+
+    # Without an address: nothing is downloaded.
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category=CATEGORY, sampleName=NAME, uris=[], fileNames=[], nodeNames=[],
+        thumbnailFileName=thumbnail, customDownloader=make,
+    )
+
+
+def make(source: object = None) -> None:
+    """Make the phantoms; returns at once. source: what Sample Data hands over, not needed."""
+    if _at_work:
+        _tell(_("The phantoms are being made."))
+        return
+    _tell(_("Making {count} kidney CT phantoms. This takes some seconds.").format(count=_COUNT))
+    _at_work.append(Making())
+
+
+def _tell(text: str, level: int = logging.INFO) -> None:
+    """Say it where the module Sample Data says what it does."""
+    slicer.modules.sampledata.widgetRepresentation().self().logMessage(text, level)

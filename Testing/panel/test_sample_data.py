@@ -1,0 +1,48 @@
+"""The phantoms of the module Sample Data: offered at start, made beside the window."""
+
+import logging
+import types
+
+import pytest
+import slicer
+
+from Testing.panel.window import until
+from Testing.scene.starting import add_slice_views, started_scene
+
+
+@pytest.fixture
+def told(slots, monkeypatch):
+    """An empty scene with slice views; the list of what the module Sample Data has shown."""
+    said = []
+    page = types.SimpleNamespace(logMessage=lambda text, level: said.append((text, level)))
+    widget = types.SimpleNamespace(self=lambda: page)
+    module = types.SimpleNamespace(widgetRepresentation=lambda: widget)
+    modules = types.SimpleNamespace(sampledata=module)
+    monkeypatch.setattr(slicer, "modules", modules, raising=False)
+    add_slice_views(started_scene())
+    return said
+
+
+def test_pressing_the_button_makes_phantoms_and_shows_the_newest(told, monkeypatch):
+    from ActiveSegLoopLib.panel import sample_data
+
+    monkeypatch.setattr(sample_data, "_COUNT", 1)
+    sample_data.make()
+    sample_data.make()
+    assert told[-1][0] == "The phantoms are being made."
+    until(lambda: not sample_data._at_work, 120)
+    assert told[-1] == ("kidney-001 is ready (1 of 1).", logging.INFO)
+    volume = slicer.mrmlScene.GetFirstNodeByName("kidney-001")
+    red = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    assert red.GetBackgroundVolumeID() == volume.GetID()
+
+
+def test_what_goes_wrong_is_one_sentence_there(told, monkeypatch):
+    from ActiveSegLoopLib.panel import sample_data
+
+    monkeypatch.setattr(sample_data, "_COUNT", 0)  # the command refuses it
+    sample_data.make()
+    until(lambda: not sample_data._at_work, 60)
+    text, level = told[-1]
+    assert level == logging.ERROR and "'0' isn't a whole number from 1 on" in text
+    assert slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode") is None
