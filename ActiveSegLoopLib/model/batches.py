@@ -57,6 +57,7 @@ class PatchBatches:
         self.foreground = foreground
         self.divisor = np.asarray(divisor)
         self.jitter = np.maximum(jitter_mm / np.asarray(spacing), self.divisor // 2)
+        self.unknown_edges = _unknown_edges(self.cases)
         self.part = part
         self.parts = parts
         margin = _SOURCE_MARGIN if augmentation is not None else 1.0
@@ -105,10 +106,13 @@ class PatchBatches:
     def _draw(self, step: int, index: int):
         case = self.case_of(step, index).open()
         random = np.random.default_rng((self.seed, 2, step, index))
-        center = self._center(case, random)
-        image = _crop(case.image, center, self.source)
-        channels = _crop(case.channels[None], center, self.source)[0]
-        codes = _crop(case.codes[None], center, self.source)[0]
+        anchor = self._anchor(case, random)
+        first, last = self._part(case, anchor, random)
+        center = self._center(anchor - first, last - first, random)
+        part = tuple(slice(a, b) for a, b in zip(first, last, strict=True))
+        image = _crop(case.image[(slice(None), *part)], center, self.source)
+        channels = _crop(case.channels[part][None], center, self.source)[0]
+        codes = _crop(case.codes[part][None], center, self.source)[0]
         variation = (
             draw_variation(self.augmentation, self.spacing, random)
             if self.augmentation is not None
@@ -116,20 +120,55 @@ class PatchBatches:
         )
         return image, channels, codes, case.subsets, variation
 
-    def _center(self, case: PreparedCase, random: np.random.Generator) -> np.ndarray:
+    def _anchor(self, case: PreparedCase, random: np.random.Generator) -> np.ndarray:
+        """The voxel (z, y, x) that a patch is for."""
         kind = 0
         labels = [c for c in range(1, len(case.points)) if len(case.points[c])]
         if labels and random.random() < self.foreground:
             kind = labels[random.integers(len(labels))]
         points = case.points[kind]
-        center = points[random.integers(len(points))].astype(np.int64)
-        # Patches stay inside the case where it is large enough, and near its middle where not.
-        shape = np.array(case.channels.shape)
+        return points[random.integers(len(points))].astype(np.int64)
+
+    def _part(
+        self, case: PreparedCase, anchor: np.ndarray, random: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Where the case begins and ends for one patch, voxels (z, y, x).
+
+        Where no case is annotated up to its edge, the network never sees an edge that counts and
+        invents structures there. So every other patch ends as near to an annotated voxel.
+        """
+        first, last = np.zeros(3, np.int64), np.array(case.channels.shape, np.int64)
+        before, behind = self.unknown_edges
+        for axis in range(3):
+            if before[axis] and random.random() < 0.5:
+                first[axis] = max(0, anchor[axis] - random.integers(before[axis] + 1))
+            if behind[axis] and random.random() < 0.5:
+                last[axis] = min(last[axis], anchor[axis] + random.integers(behind[axis] + 1) + 1)
+        return first, last
+
+    def _center(
+        self, anchor: np.ndarray, shape: np.ndarray, random: np.random.Generator
+    ) -> np.ndarray:
+        """The middle of a patch in a case of this shape.
+
+        Patches stay inside the case where it is large enough, and near its middle where not.
+        """
         patch = np.array(self.patch)
         low, high = patch // 2, shape - (patch - patch // 2)
-        inside = np.where(shape <= patch, shape // 2, np.clip(center, low, np.maximum(low, high)))
+        inside = np.where(shape <= patch, shape // 2, np.clip(anchor, low, np.maximum(low, high)))
         moved = np.round(random.uniform(-1, 1, 3) * self.jitter).astype(np.int64)
         return inside + np.where(shape - patch < self.divisor, moved, 0)
+
+
+def _unknown_edges(cases: Sequence[Openable]) -> tuple[np.ndarray, np.ndarray]:
+    """How many voxels (z, y, x) before and behind what is annotated are so in no case at all."""
+    gaps = []
+    for case in (stored.open() for stored in cases):
+        annotated = case.points[0]
+        shape = np.array(case.channels.shape)
+        gaps.append((annotated.min(axis=0), shape - 1 - annotated.max(axis=0)))
+    before, behind = np.min(gaps, axis=0)
+    return before, behind
 
 
 def _crop(array: np.ndarray, center: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

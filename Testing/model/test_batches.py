@@ -106,3 +106,23 @@ def test_a_slice_of_a_small_volume_falls_on_every_place_between_the_deepest_leve
     }
     assert {place[0] for place in places} == {0, 1, 2, 3}
     assert len(places) > 40
+
+
+def test_where_the_edge_of_a_case_is_not_annotated_patches_also_end_near_a_labeled_slice():
+    case = prepared("sparse", shape=(24, 16, 16), slices=[8, 16])
+    sparse = batches([case], patch=(24, 16, 16), augmentation=None, foreground=0.0)
+    whole, edges = 0, set()
+    for step in range(100):
+        image, target = sparse.batch(step, CPU)
+        for patch, known in zip(image[:, 0], target.annotated[:, 0], strict=True):
+            there = np.flatnonzero((patch != 0).flatten(1).any(1).numpy())
+            labeled = np.flatnonzero(known.flatten(1).any(1).numpy())
+            whole += len(there) == 24
+            edges.add(int(labeled[0] - there[0]))
+    assert whole and {0, 4, 8} <= edges and max(edges) <= 8 + 8
+
+
+def test_a_case_that_is_annotated_to_its_edges_is_never_cut():
+    case = prepared("whole", shape=(12, 16, 12))
+    image, _ = batches([case], patch=(12, 16, 12), augmentation=None).batch(0, CPU)
+    assert (image != 0).flatten(2).float().mean() > 0.99
