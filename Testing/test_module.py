@@ -99,25 +99,22 @@ def connected(monkeypatch):
 def test_sample_data_is_offered_once_slicer_has_started(module, connected, monkeypatch):
     offered = []
 
-    def registerCustomSampleDataSource(
-        category="Custom", sampleName=None, uris=None, fileNames=None, nodeNames=None,
-        customDownloader=None, thumbnailFileName=None, loadFileTypes=None, loadFiles=None,
-        loadFileProperties={}, checksums=None, loadFileType=None,  # noqa: B006, as in Slicer
-    ):
+    def offer(category, sampleName, uris, fileNames, nodeNames, **more):  # noqa: N803, as in Slicer
+        assert set(more) <= {"customDownloader", "thumbnailFileName", "checksums", "loadFiles"}
         assert len(uris) == len(fileNames) == len(nodeNames), "Slicer refuses this."
-        offered.append((category, sampleName, uris, customDownloader, thumbnailFileName))
+        offered.append((category, sampleName, uris, more))
 
-    logic = SimpleNamespace(registerCustomSampleDataSource=registerCustomSampleDataSource)
+    logic = SimpleNamespace(registerCustomSampleDataSource=offer)
     monkeypatch.setitem(sys.modules, "SampleData", SimpleNamespace(SampleDataLogic=logic))
     monkeypatch.setitem(sys.modules, "qt", SimpleNamespace())
     module.ActiveSegLoop(SimpleNamespace())
     ((signal, function),) = connected
     assert signal == "startupCompleted()" and offered == []
     function()
-    ((category, name, uris, make, thumbnail),) = offered
+    ((category, name, uris, more),) = offered
     assert (category, name, uris) == ("ActiveSegLoop", "KidneyCTPhantoms", [])
-    assert callable(make)
-    assert Path(thumbnail).is_file()
+    assert callable(more["customDownloader"])
+    assert Path(more["thumbnailFileName"]).is_file()
 
 
 def test_the_module_introduces_itself(module, connected):

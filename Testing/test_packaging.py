@@ -1,5 +1,6 @@
 """What gets installed and published: the lists of files, the requirements, the metadata."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -57,16 +58,42 @@ def test_slicer_is_asked_for_what_pyproject_asks_for_but_what_slicer_brings_itse
     assert asked == wanted
 
 
-def test_the_extension_meets_the_index_formalities():
+def extension_metadata() -> dict[str, str]:
+    """The extension's metadata by CMake name without EXTENSION_, and its NAME."""
     text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
-    metadata = dict(re.findall(r'set\(EXTENSION_(\w+) "([^"]*)"\)', text))
-    assert re.search(r"project\((\w+)\)", text).group(1) == "ActiveSegLoop"
+    name = re.search(r"project\((\w+)\)", text).group(1)
+    return {"NAME": name} | dict(re.findall(r'set\(EXTENSION_(\w+) "([^"]*)"\)', text))
+
+
+def test_the_extension_meets_the_index_formalities():
+    metadata = extension_metadata()
+    assert metadata["NAME"] == "ActiveSegLoop"
     assert metadata["HOMEPAGE"] == "https://github.com/ActiveSegLoop/ActiveSegLoop"
     assert metadata["CATEGORY"] == "Active Learning"
     assert metadata["DEPENDS"] == "PyTorch"
     assert metadata["CONTRIBUTORS"] and metadata["DESCRIPTION"]
-    icon = metadata["ICONURL"].partition("/main/")[2]
-    assert (ROOT / icon).is_file(), f"EXTENSION_ICONURL names {icon}, which isn't here"
+    for url in [metadata["ICONURL"], *metadata["SCREENSHOTURLS"].split()]:
+        picture = url.partition("/main/")[2]
+        assert (ROOT / picture).is_file(), f"CMakeLists.txt names {picture}, which isn't here"
+
+
+def test_the_entry_for_the_extensions_index_says_what_cmake_says():
+    metadata = extension_metadata()
+    path = ROOT / "Resources" / "ExtensionsIndex" / f"{metadata['NAME']}.json"
+    text = path.read_bytes().decode("utf-8")
+    assert "\r" not in text, "The index takes LF line ends only."
+    entry = json.loads(text)
+    known = {
+        "$schema", "build_dependencies", "build_subdirectory", "category", "dicom_support_rule",
+        "enabled", "scm_revision", "scm_type", "scm_url", "tier",
+    }
+    assert set(entry) <= known, "Its schema 1.0.2 takes no others."
+    assert entry["$schema"].endswith("slicer-extension-catalog-entry-schema-v1.0.2.json#")
+    assert entry["category"] == metadata["CATEGORY"]
+    assert entry["build_dependencies"] == metadata["DEPENDS"].split()
+    assert entry["scm_url"] == metadata["HOMEPAGE"]
+    assert f"/{entry['scm_revision']}/" in metadata["ICONURL"]
+    assert entry["tier"] in range(1, 6)
 
 
 def test_the_version_is_the_same_everywhere():

@@ -95,6 +95,7 @@ def main(folder: str) -> None:
         fill_panel(panel, make_study(Path(scratch)), lambda: until(
             lambda: not panel.background.is_busy, 60
         ))
+        panel.ui.studyPathLineEdit.currentPath = "/data/kidneys"  # not this machine's own folder
         for name in SECTIONS:
             shoot(panel, widget, name, WIDTH, application.processEvents).save(
                 str(Path(folder) / f"{name}.png")
