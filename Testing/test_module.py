@@ -106,7 +106,6 @@ def test_sample_data_is_offered_once_slicer_has_started(module, connected, monke
 
     logic = SimpleNamespace(registerCustomSampleDataSource=offer)
     monkeypatch.setitem(sys.modules, "SampleData", SimpleNamespace(SampleDataLogic=logic))
-    monkeypatch.setitem(sys.modules, "qt", SimpleNamespace())
     module.ActiveSegLoop(SimpleNamespace())
     ((signal, function),) = connected
     assert signal == "startupCompleted()" and offered == []

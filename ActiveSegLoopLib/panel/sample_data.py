@@ -13,8 +13,6 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from ActiveSegLoopLib.panel.running import Follower
-
 CATEGORY = "ActiveSegLoop"
 NAME = "KidneyCTPhantoms"
 _COUNT = 3
@@ -25,6 +23,8 @@ class Making:
     """Phantoms on their way into the scene."""
 
     def __init__(self) -> None:
+        # Here, not above: Slicer imports this file when it starts.
+        from ActiveSegLoopLib.panel.running import Follower
         from ActiveSegLoopLib.scene.sample_data import start_phantoms
 
         self._folder = tempfile.TemporaryDirectory(prefix="activesegloop-")
