@@ -1,5 +1,7 @@
 """Tiny images with two balls to find in them, a study trained on them, and real processes."""
 
+import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +58,9 @@ def data(tmp_path_factory) -> Data:
         image, labels = balls(number)
         write_volume(made.image(number), image)
         write_volume(made.label(number), labels)
+        # Written an hour ago: a study notes the state of an image only once it has settled.
+        an_hour_ago = time.time() - 3600
+        os.utime(made.image(number), (an_hour_ago, an_hour_ago))
     return made
 
 
