@@ -108,15 +108,14 @@ def _spread(
         return BudgetPlan(plan.minutes, plan.plane, plan.minimum, tuple(rows), tuple(notes))
     rows = least[:count]
     left = plan.minutes - math.fsum(r.minutes for r in rows)
-    grown = True
-    while grown:
-        grown = False
-        for i, candidate in enumerate(candidates[:count]):
-            if rows[i].slices < most(candidate):
-                larger = row(candidate, rows[i].slices + 1)
-                if larger.minutes - rows[i].minutes <= left:
-                    left -= larger.minutes - rows[i].minutes
-                    rows[i], grown = larger, True
+    # Evenly: always the volume with the fewest slices, until the next one takes too long.
+    while growing := [i for i in range(count) if rows[i].slices < most(candidates[i])]:
+        fewest = min(growing, key=lambda i: rows[i].slices)
+        larger = row(candidates[fewest], rows[fewest].slices + 1)
+        if larger.minutes - rows[fewest].minutes > left:
+            break
+        left -= larger.minutes - rows[fewest].minutes
+        rows[fewest] = larger
     if left > 0.1 * plan.minutes and count == len(candidates):
         notes.append(
             f"{left:.0f} minutes are left: these are all the slices there are to label in these "

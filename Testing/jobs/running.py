@@ -25,15 +25,15 @@ def start(*arguments: object, **options) -> subprocess.Popen:
     """Begin the command in another process, connected by pipes."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(
-        command(*arguments), env=environment(), text=True, **(pipes | options)
+        command(*arguments), env=environment(), text=True, encoding="utf-8", **(pipes | options)
     )
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess:
     """Run the command in another process."""
     return subprocess.run(
-        command(*arguments), env=environment(), capture_output=True, text=True, timeout=120,
-        stdin=subprocess.DEVNULL,
+        command(*arguments), env=environment(), capture_output=True, encoding="utf-8",
+        timeout=300, stdin=subprocess.DEVNULL,
     )
 
 

@@ -44,11 +44,11 @@ def finished(data, tmp_path_factory):
 
 
 def test_an_experiment_ends_with_results_of_every_run(finished):
-    summary = json.loads((finished / "summary.json").read_text())
+    summary = json.loads((finished / "summary.json").read_text(encoding="utf-8"))
     assert summary["finished"] and summary["labels"] == {"3": "liver", "7": "spleen"}
     assert (summary["pool_cases"], summary["test_cases"]) == (4, 2)
     assert [run["units"] for run in summary["runs"]] == [[4, 8], [4, 8]]
-    assert "random" in (finished / "table.txt").read_text()
+    assert "random" in (finished / "table.txt").read_text(encoding="utf-8")
     for name in ("curves.png", "labels.png", "correlations.png"):
         assert (finished / name).read_bytes().startswith(b"\x89PNG")
 
@@ -67,11 +67,11 @@ def test_the_processes_of_torchrun_share_the_runs_out(finished, data, tmp_path):
     ran = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
          "-m", "ActiveSegLoopLib", *arguments],
-        env=environment(), capture_output=True, text=True, timeout=120,
+        env=environment(), capture_output=True, encoding="utf-8", timeout=300,
     )
     assert ran.returncode == 0, ran.stderr
     assert lines_of(tmp_path / "two") == lines_of(finished)
-    assert json.loads((tmp_path / "two" / "summary.json").read_text())["finished"]
+    assert json.loads((tmp_path / "two" / "summary.json").read_text(encoding="utf-8"))["finished"]
 
 
 def test_after_a_kill_two_processes_go_on_and_come_to_the_same(finished, data, tmp_path):
@@ -90,7 +90,7 @@ def test_after_a_kill_two_processes_go_on_and_come_to_the_same(finished, data, t
     ran = run("simulate", "--out", out, "--device", "cpu", "--jobs", 2)
     assert ran.returncode == 0, ran.stderr
     assert lines_of(out) == lines_of(finished)
-    assert "equal_interval, seed 0: Dice" in ran.stderr and "6 of 6 rounds done" in ran.stderr
+    assert "equal_interval, seed 0: Dice" in ran.stderr and "7 of 7 rounds done" in ran.stderr
 
 
 def test_asked_to_stop_it_says_how_to_go_on(data, tmp_path, capsys):
@@ -129,7 +129,7 @@ def test_virtues_are_an_experiment_of_their_own(data, tmp_path, capsys):
     assert call(*arguments, "--strategy", "random") == 1
     assert "--strategy is for an experiment without --virtues" in capsys.readouterr().err
     assert call(*arguments) == 0
-    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
     assert [point["interval"] for point in summary["points"]] == [1, 2]
     assert summary["labels"] == {"3": "label 3", "7": "label 7"}, "Named by their values."
 

@@ -28,7 +28,7 @@ def test_two_processes_lose_like_one_with_the_doubled_batch(trained, tmp_path, m
         shutil.copytree(trained, tmp_path / name, ignore=shutil.ignore_patterns("cache"))
     ran = subprocess.run(
         [*TORCHRUN, DRIVER, "2", "train", tmp_path / "two", *arguments],
-        env=environment(), capture_output=True, text=True, timeout=120,
+        env=environment(), capture_output=True, encoding="utf-8", timeout=300,
     )
     assert ran.returncode == 0, ran.stderr
     events = events_of(ran.stdout)

@@ -6,13 +6,14 @@ import math
 import numpy as np
 import pytest
 
+from ActiveSegLoopLib.model.presets import PRESETS
 from ActiveSegLoopLib.simulation.experiment import Experiment
 from ActiveSegLoopLib.simulation.records import LINES, plain
 from ActiveSegLoopLib.simulation.reporting import write_results
 from ActiveSegLoopLib.simulation.results import summarize_experiment
 from ActiveSegLoopLib.simulation.run_key import FULL, START, RunKey
 from ActiveSegLoopLib.simulation.unseen import rank_correlation
-from Testing.simulation.experiments import begin
+from Testing.simulation.experiments import begin, quick
 
 SEEDS, UNITS = 4, (10, 20, 40)
 
@@ -34,6 +35,11 @@ def write(experiment: Experiment, key: RunKey, lines) -> None:
     folder = experiment.run_folder(key)
     folder.mkdir(parents=True)
     (folder / LINES).write_text("".join(json.dumps(entry) + "\n" for entry in lines))
+
+
+@pytest.fixture(autouse=True)
+def recipe(monkeypatch):
+    monkeypatch.setitem(PRESETS, "quick", quick)
 
 
 @pytest.fixture
