@@ -14,11 +14,12 @@ def triangle_table(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     ab, ac, bc = b - a, c - a, c - b
     products = [np.einsum("im,im->m", x, y) for x, y in ((ab, ab), (ab, ac), (ac, ac), (bc, bc))]
     area2 = products[0] * products[2] - products[1] ** 2
-    flat = area2 <= 1e-24 * np.maximum(products[0], products[2]) ** 2
+    # Rounding leaves some 1e-16 of the products where the corners lie on a line.
+    flat = area2 <= 1e-13 * products[0] * products[2]
     with np.errstate(divide="ignore", invalid="ignore"):
         # A triangle without area is its edges, and an edge without length its ends.
         inverse = [np.where(flat, np.nan, 1 / area2)]
-        inverse += [np.where(p > 0, 1 / p, 0.0) for p in (products[0], products[2], products[3])]
+        inverse += [np.where(p > 1e-280, 1 / p, 0.0) for p in (products[0], products[2], products[3])]
     return np.ascontiguousarray(np.vstack([a, ab, ac, *products[:3], *inverse]))
 
 

@@ -47,6 +47,14 @@ def test_looking_up_voxels_searching_triangles_and_trying_all_agree(pair):
     assert np.array_equal(by_voxels[apart] < 0, by_triangles[apart] < 0)
 
 
+def test_corners_on_a_line_are_measured_as_its_ends_and_edges():
+    corners = np.array([[13.65941783, 2, 2], [1, 2, 2], [2, 2, 2]])
+    points = np.array([[0.0, 0, 0], [7, 2, 5], [20, 2, 2]])
+    for order in ([0, 1, 2], [1, 2, 0], [2, 1, 0]):
+        found = closest_distances(points, Surface(corners, np.array([order])), signed=False)
+        assert np.allclose(found, [3, 3, 20 - 13.65941783])
+
+
 @given(
     arrays(float, (12, 3), elements=st.floats(-20, 20)),
     arrays(np.int64, (8, 3), elements=st.integers(0, 11)),

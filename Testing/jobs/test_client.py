@@ -79,8 +79,13 @@ def test_a_job_behind_a_launcher_is_cancelled_kindly_or_ended(study, launcher):
     kindly.cancel()
     impatient.cancel(patience=0)
     at_once.close()
+    end = time.monotonic() + 10  # the system takes a moment to end what was killed
+    while is_alive(at_once.pid) and time.monotonic() < end:
+        time.sleep(0.02)
     assert not is_alive(at_once.pid) and not at_once.is_running
     assert impatient.wait(60) not in (None, 0)
+    while is_alive(impatient.pid) and time.monotonic() < end + 60:
+        time.sleep(0.02)
     assert not is_alive(impatient.pid)
     events = all_events(kindly)
     assert [event["event"] for event in events[-3:]] == ["cancelled", "end", "exit"]
