@@ -19,7 +19,8 @@ def triangle_table(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         # A triangle without area is its edges, and an edge without length its ends.
         inverse = [np.where(flat, np.nan, 1 / area2)]
-        inverse += [np.where(p > 1e-280, 1 / p, 0.0) for p in (products[0], products[2], products[3])]
+        lengths = (products[0], products[2], products[3])
+        inverse += [np.where(length > 1e-280, 1 / length, 0.0) for length in lengths]
     return np.ascontiguousarray(np.vstack([a, ab, ac, *products[:3], *inverse]))
 
 
