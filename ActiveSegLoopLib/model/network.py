@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ActiveSegLoopLib.errors import ModelError
 from ActiveSegLoopLib.model.attention import ConcurrentAttention
+from ActiveSegLoopLib.model.instance_norm import INSTANCE
 
 # Per block what its output channels are multiplied with, (passes, channels), or None.
 Masks = list[Tensor | None]
@@ -226,7 +227,7 @@ def _drops(layer: nn.Module) -> bool:
 
 
 def _block(before: int, after: int, kernel, stride=(1, 1, 1)) -> UnetBasicBlock:
-    norm = ("INSTANCE", {"affine": True})
+    norm = (INSTANCE, {"affine": True})
     return UnetBasicBlock(3, before, after, kernel, stride, norm_name=norm)
 
 

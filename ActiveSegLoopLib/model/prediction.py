@@ -16,7 +16,7 @@ from ActiveSegLoopLib.errors import ModelError
 from ActiveSegLoopLib.images.orientation import from_lps, to_lps
 from ActiveSegLoopLib.images.regions import Box
 from ActiveSegLoopLib.images.volume import Volume
-from ActiveSegLoopLib.model.device import choose_device
+from ActiveSegLoopLib.model.device import choose_device, move
 from ActiveSegLoopLib.model.inference import original_grid, predict
 from ActiveSegLoopLib.model.locating import organ_boxes
 from ActiveSegLoopLib.model.model_files import Model, load_model
@@ -177,7 +177,7 @@ class Predictor:
         self.device = device
         for network in (self.model.segmenter, self.model.locator):
             if network is not None:
-                network.to(device).eval()
+                move(network, device).eval()
 
 
 def paste(label: np.ndarray, region: Region) -> None:

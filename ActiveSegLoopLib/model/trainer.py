@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ActiveSegLoopLib.errors import ModelError
 from ActiveSegLoopLib.model.batches import PatchBatches
 from ActiveSegLoopLib.model.checkpoint import load_metadata, load_tensors, save_tensors
-from ActiveSegLoopLib.model.device import half_precision, mixed_precision
+from ActiveSegLoopLib.model.device import half_precision, mixed_precision, move
 from ActiveSegLoopLib.model.distribution import (
     average_gradients,
     is_first_process,
@@ -103,7 +103,7 @@ class Trainer:
         checkpoint_seconds: float = 30.0,
     ) -> None:
         self.name = name
-        self.network = network.to(device)
+        self.network = move(network, device)
         self.batches = batches
         self.settings = settings
         self.device = device
