@@ -9,6 +9,7 @@ import numpy as np
 
 from ActiveSegLoopLib.images.regions import Box, find_boxes
 from ActiveSegLoopLib.images.volume import Volume
+from ActiveSegLoopLib.model.islands import smallest_part
 from ActiveSegLoopLib.study.annotation import Annotated
 
 # Parts of an organ (or its vessels) that lie closer than this belong to one region of interest.
@@ -19,6 +20,8 @@ GAP_MM = 10.0
 class CaseFingerprint:
     """Shape (z, y, x), spacing (mm), boxes of the organ instances (mm, without margin; volumes
     in mm3) and, per channel, intensity percentiles of the image and of the labeled foreground.
+    `smallest_parts`: per label the volume of its smallest part (mm3); None where it isn't there
+    or not annotated everywhere.
     """
 
     shape: tuple[int, int, int]
@@ -26,6 +29,7 @@ class CaseFingerprint:
     box_sizes: tuple[tuple[float, float, float], ...]
     box_volumes: tuple[float, ...]
     intensities: tuple[dict[str, float], ...]
+    smallest_parts: tuple[float | None, ...]
 
 
 def fingerprint_case(
@@ -50,6 +54,11 @@ def fingerprint_case(
             float(np.count_nonzero(organs[b.slices]) * geometry.voxel_volume) for b in boxes
         ),
         intensities=tuple(_intensities(v.array, foreground) for v in volumes),
+        smallest_parts=tuple(
+            smallest_part(channels == label + 1, geometry.voxel_volume)
+            if annotated.label(label).all() else None
+            for label in range(annotated.subsets.shape[1])
+        ),
     )
 
 

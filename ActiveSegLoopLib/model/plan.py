@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ActiveSegLoopLib.model.fingerprint import GAP_MM, CaseFingerprint
+from ActiveSegLoopLib.model.islands import island_limits
 from ActiveSegLoopLib.model.network import NetworkSettings
 
 _MOST_LEVELS = 6
@@ -55,7 +56,8 @@ class Plan:
 
     `normalization` has one entry per channel (see images.normalization). A region of interest
     is a connected part of what the locator finds, parts closer than `gap_mm` counted as
-    one, those under `minimum_mm3` dropped, with `margin_mm` around it.
+    one, those under `minimum_mm3` dropped, with `margin_mm` around it. Parts of a predicted label
+    smaller than its entry of `island_limits` (mm3) are dropped (see islands).
     """
 
     normalization: tuple[dict, ...]
@@ -64,6 +66,7 @@ class Plan:
     margin_mm: float
     gap_mm: float
     minimum_mm3: float
+    island_limits: tuple[float, ...] = ()
 
     def to_dict(self) -> dict:
         """Plain values for JSON."""
@@ -74,6 +77,7 @@ class Plan:
         """The plan that `to_dict` wrote."""
         fields = dict(values)
         fields["normalization"] = tuple(fields["normalization"])
+        fields["island_limits"] = tuple(fields.get("island_limits", ()))
         fields["segmenter"] = StagePlan.from_dict(fields["segmenter"])
         if fields["locator"] is not None:
             fields["locator"] = StagePlan.from_dict(fields["locator"])
@@ -137,6 +141,7 @@ def make_plan(
         margin_mm=margin,
         gap_mm=GAP_MM,
         minimum_mm3=minimum,
+        island_limits=island_limits([c.smallest_parts for c in cases]),
     )
 
 

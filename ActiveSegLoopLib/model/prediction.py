@@ -18,6 +18,7 @@ from ActiveSegLoopLib.images.regions import Box
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.model.device import choose_device, move
 from ActiveSegLoopLib.model.inference import original_grid, predict
+from ActiveSegLoopLib.model.islands import drop_islands
 from ActiveSegLoopLib.model.locating import organ_boxes
 from ActiveSegLoopLib.model.model_files import Model, load_model
 from ActiveSegLoopLib.model.plan import StagePlan, smaller_patch
@@ -81,7 +82,9 @@ class Predictor:
         for region in self.regions(upright, warnings.append):
             boxes.append(region.box)
             paste(label, region)
-        labelmap = Volume(self.model.schema.to_values(label), upright[0].geometry)
+        geometry = upright[0].geometry
+        drop_islands(label, self.model.plan.island_limits, geometry.voxel_volume)
+        labelmap = Volume(self.model.schema.to_values(label), geometry)
         return Prediction(
             from_lps(labelmap, volumes[0].geometry), tuple(boxes), tuple(warnings),
             time.perf_counter() - started,

@@ -17,6 +17,7 @@ from ActiveSegLoopLib.images.orientation import from_lps, lps_geometry
 from ActiveSegLoopLib.images.regions import Box
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.model.inference import original_grid
+from ActiveSegLoopLib.model.islands import drop_islands
 from ActiveSegLoopLib.model.pooling import FeaturePool
 from ActiveSegLoopLib.model.prediction import Predictor, Region, paste
 from ActiveSegLoopLib.model.sampling import Samples, SampleSettings, entropy, sample
@@ -45,6 +46,7 @@ class Maps:
 
     They are made when asked for from what was sampled on the network's grid, interpolated linearly,
     and are 0 outside the regions of interest; where regions overlap the larger value counts.
+    `island_limits` are the plan's: the segmentations have no islands (see model.islands).
     """
 
     geometry: Geometry
@@ -53,18 +55,19 @@ class Maps:
     passes: int
     warnings: tuple[str, ...]
     seconds: float
+    island_limits: tuple[float, ...] = ()
 
     @cached_property
     def labelmap(self) -> Volume:
         """The likeliest label by the mean probabilities, in the schema's values."""
-        return self._labels(lambda samples: samples.mean)
+        return self._labels(lambda samples: samples.mean, self.island_limits)
 
     @cached_property
     def plain(self) -> Volume | None:
         """The segmentation without dropout, as `Predictor.segment` gives it; None if not kept."""
         if any(region.samples.plain is None for region in self.regions):
             return None
-        return self._labels(lambda samples: samples.plain)
+        return self._labels(lambda samples: samples.plain, self.island_limits)
 
     @cached_property
     def attention(self) -> Volume | None:
@@ -131,11 +134,14 @@ class Maps:
         pools = [region.samples.pool for region in self.regions]
         return None if None in pools else pools
 
-    def _labels(self, of: Callable[[Samples], Tensor]) -> Volume:
+    def _labels(
+        self, of: Callable[[Samples], Tensor], island_limits: Sequence[float] = ()
+    ) -> Volume:
         grid = lps_geometry(self.geometry)
         channels = np.zeros(grid.shape, np.uint8)
         for region in self.regions:
             paste(channels, Region(region.box, of(region.samples)))
+        drop_islands(channels, island_limits, grid.voxel_volume)
         return from_lps(Volume(self.schema.to_values(channels), grid), self.geometry)
 
     def _map(self, of: Callable[[RegionMaps], Tensor]) -> np.ndarray:
@@ -210,5 +216,5 @@ def uncertainty_maps(
     return Maps(
         volumes[0].geometry, predictor.model.schema, tuple(regions),
         passes if samples.variance is not None else 1, tuple(warnings),
-        time.perf_counter() - started,
+        time.perf_counter() - started, predictor.model.plan.island_limits,
     )

@@ -97,3 +97,14 @@ def test_each_channel_has_intensities_of_its_own():
 def test_a_case_without_any_label_has_no_fingerprint():
     assert fingerprint(np.zeros(GRID.shape, np.uint8), annotated()) is None
     assert fingerprint(organs(), annotated(2)) is None
+
+
+def test_it_holds_the_smallest_part_of_each_label_that_is_annotated_everywhere():
+    codes = np.ones(GRID.shape, np.uint8)
+    both = Annotated(codes, np.array([[False, False], [True, True]]))
+    first = Annotated(codes, np.array([[False, False], [True, False]]))
+    volume = GRID.voxel_volume
+    two = 6 * 4 * 4 * volume
+    assert fingerprint(organs(), both).smallest_parts[1] == pytest.approx(two)
+    assert fingerprint(organs(), first).smallest_parts[1] is None
+    assert fingerprint(organs(), annotated(8, 20)).smallest_parts == (None, None)

@@ -15,7 +15,8 @@ CT = {
 
 def case(shape, spacing, boxes, intensities=MR) -> CaseFingerprint:
     return CaseFingerprint(
-        shape, spacing, boxes, tuple(float(np.prod(b)) / 2 for b in boxes), (intensities,)
+        shape, spacing, boxes, tuple(float(np.prod(b)) / 2 for b in boxes), (intensities,),
+        smallest_parts=(80.0, None),
     )
 
 

@@ -72,6 +72,17 @@ def test_specks_that_the_locator_finds_are_no_regions(thresholds):
     np.testing.assert_array_equal(prediction.labelmap.array, truth)
 
 
+def test_parts_smaller_than_any_labeled_one_are_dropped(thresholds):
+    image, truth = two_organs(Geometry((24, 24, 60), (1, 1, 1)))
+    image.array[8, 8, 20] = 2  # close enough to the organ to be in its region
+    plan = replace(thresholds.plan, island_limits=(500.0, 500.0))
+    found = Predictor(replace(thresholds, plan=plan), CPU).segment([image]).labelmap.array
+    np.testing.assert_array_equal(found, truth)
+    plan = replace(thresholds.plan, island_limits=())
+    found = Predictor(replace(thresholds, plan=plan), CPU).segment([image]).labelmap.array
+    assert found[8, 8, 20] == 3
+
+
 def test_a_region_larger_than_the_patch_is_segmented_in_blended_windows(thresholds):
     stage = thresholds.plan.segmenter
     image = np.random.default_rng(0).uniform(-5, 5, (1, 40, 20, 18)).astype(np.float32)

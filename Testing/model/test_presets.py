@@ -14,7 +14,7 @@ from ActiveSegLoopLib.model.presets import PRESETS, get_preset, preset
 
 KIDNEYS = CaseFingerprint(
     (120, 200, 200), (2.0, 1.5, 1.5), ((110.0, 70.0, 60.0),) * 2, (2e5,) * 2,
-    ({"low": 0.0, "high": 400.0},),
+    ({"low": 0.0, "high": 400.0},), (None,) * 5,
 )
 
 
