@@ -41,10 +41,10 @@ Built on 3D Slicer, PyTorch and MONAI. The loop of stages follows Kim et al. 202
 
 
 def registerSampleData():
-    """Offer the kidney CT phantoms in the module Sample Data, which is loaded by then."""
+    """Offer what there is to try in the module Sample Data, which is loaded by then."""
     from ActiveSegLoopLib.panel.sample_data import register
 
-    register(str(Path(__file__).parent / "Resources" / "Icons" / "KidneyCTPhantoms.png"))
+    register(Path(__file__).parent / "Resources" / "Icons")
 
 
 class ActiveSegLoopWidget(ScriptedLoadableModuleWidget):

@@ -102,7 +102,7 @@ def test_sample_data_is_offered_once_slicer_has_started(module, connected, monke
     def offer(category, sampleName, uris, fileNames, nodeNames, **more):  # noqa: N803, as in Slicer
         assert set(more) <= {"customDownloader", "thumbnailFileName", "checksums", "loadFiles"}
         assert len(uris) == len(fileNames) == len(nodeNames), "Slicer refuses this."
-        offered.append((category, sampleName, uris, more))
+        offered.append((category, sampleName, more))
 
     logic = SimpleNamespace(registerCustomSampleDataSource=offer)
     monkeypatch.setitem(sys.modules, "SampleData", SimpleNamespace(SampleDataLogic=logic))
@@ -110,10 +110,12 @@ def test_sample_data_is_offered_once_slicer_has_started(module, connected, monke
     ((signal, function),) = connected
     assert signal == "startupCompleted()" and offered == []
     function()
-    ((category, name, uris, more),) = offered
-    assert (category, name, uris) == ("ActiveSegLoop", "KidneyCTPhantoms", [])
-    assert callable(more["customDownloader"])
-    assert Path(more["thumbnailFileName"]).is_file()
+    assert [entry[:2] for entry in offered] == [
+        ("ActiveSegLoop", "KidneyCTPhantoms"), ("ActiveSegLoop", "DecathlonHippocampus")
+    ]
+    for _, _, more in offered:
+        assert callable(more["customDownloader"])
+        assert Path(more["thumbnailFileName"]).is_file()
 
 
 def test_the_module_introduces_itself(module, connected):

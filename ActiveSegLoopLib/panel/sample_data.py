@@ -1,6 +1,7 @@
-"""The kidney CT phantoms in Slicer's module Sample Data: made here when their button is pressed.
+"""What Slicer's module Sample Data offers of ours, and the kidney CT phantoms among it.
 
-They are made by a job, because Slicer's own process doesn't compute images: its window goes on.
+The phantoms are made here when their button is pressed, by a job, because Slicer's own process
+doesn't compute images: its window goes on.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import slicer
@@ -50,15 +52,18 @@ class Making:
             _tell(job.error, logging.ERROR)
 
 
-def register(thumbnail: str) -> None:
-    """Offer the phantoms in the module Sample Data. thumbnail: path of a picture."""
+def register(icons: Path) -> None:
+    """Offer the sample data in the module Sample Data. icons: folder of their pictures."""
     import SampleData
 
-    # Without an address: nothing is downloaded.
-    SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category=CATEGORY, sampleName=NAME, uris=[], fileNames=[], nodeNames=[],
-        thumbnailFileName=thumbnail, customDownloader=make,
-    )
+    from ActiveSegLoopLib.panel import decathlon
+
+    for name, load in ((NAME, make), (decathlon.NAME, decathlon.load)):
+        # Without an address: the functions get the data themselves.
+        SampleData.SampleDataLogic.registerCustomSampleDataSource(
+            category=CATEGORY, sampleName=name, uris=[], fileNames=[], nodeNames=[],
+            thumbnailFileName=str(icons / f"{name}.png"), customDownloader=load,
+        )
 
 
 def make(source: object = None) -> None:

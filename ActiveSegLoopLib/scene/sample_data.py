@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ActiveSegLoopLib.images.reading import read_image
-from ActiveSegLoopLib.images.segmentation import read_segmentation
+from ActiveSegLoopLib.images.segmentation import Segment, read_segmentation
+from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.jobs.client import JobProcess
 from ActiveSegLoopLib.scene.ownership import disown
 from ActiveSegLoopLib.scene.processes import finish
@@ -39,10 +41,15 @@ def show_phantom(folder: str | os.PathLike, name: str) -> tuple[Any, Any]:
     display = volume.GetDisplayNode()
     display.SetAutoWindowLevel(False)
     display.SetWindowLevelMinMax(*_SOFT_TISSUE_HU)
-    truth = segmentation_node(labelmap, segments, f"{name} true labels", volume)
+    return volume, hidden_truth(volume, labelmap, segments)
+
+
+def hidden_truth(volume: Any, labelmap: Volume, segments: Sequence[Segment]) -> Any:
+    """The true labels of a sample volume below it, hidden at first; the user's own node."""
+    truth = segmentation_node(labelmap, segments, f"{volume.GetName()} true labels", volume)
     truth.GetDisplayNode().SetVisibility(False)
     disown(truth)
-    return volume, truth
+    return truth
 
 
 def load_phantoms(count: int = 3, seed: int = 0, python: str | None = None) -> list[Any]:
