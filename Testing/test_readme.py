@@ -70,7 +70,10 @@ def test_every_button_of_the_tutorial_is_in_the_panel():
     files = [*(MODULE / "Resources" / "UI").glob("*.ui")]
     shown = " ".join(file.read_text(encoding="utf-8") for file in files)
     named = {" ".join(name.split()) for name in re.findall(r"\*\*([^*]+)\*\*", tutorial)}
-    elsewhere = {"Sample Data", "KidneyCTPhantoms", "DecathlonHippocampus", "ActiveSegLoop", "the model's", "corrected"}
+    elsewhere = {
+        "Sample Data", "KidneyCTPhantoms", "DecathlonHippocampus", "ActiveSegLoop", "the model's",
+        "corrected",
+    }
     assert elsewhere < named
     missing = [name for name in named - elsewhere if f">{name}" not in shown]
     assert missing == []
