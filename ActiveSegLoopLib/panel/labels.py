@@ -68,6 +68,8 @@ class Labels(Section):
             if label.color is not None:
                 color = qt.QColor.fromRgbF(*label.color)
                 table.item(number, COLOR).setBackground(qt.QBrush(color))
+                # The color of a chosen row would lie over the background.
+                table.item(number, COLOR).setData(qt.Qt.DecorationRole, color)
             table.setItem(number, TERMINOLOGY, _fixed(_meaning(label.terminology)))
         if 0 <= row < len(self.labels):
             table.selectRow(row)

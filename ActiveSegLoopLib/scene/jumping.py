@@ -9,7 +9,7 @@ import slicer
 
 from ActiveSegLoopLib.errors import ImageError
 from ActiveSegLoopLib.images.geometry import Geometry
-from ActiveSegLoopLib.scene.grids import to_numpy, to_ras
+from ActiveSegLoopLib.scene.grids import to_numpy, to_ras, to_vtk
 
 # A view whose normal is turned further than this from a plane's doesn't show the plane (cosine).
 _ALIGNED = 0.95
@@ -57,6 +57,27 @@ def jump_to_point(ras: tuple[float, ...]) -> None:
     """Move all slice views so that they go through a RAS point; what they show else stays."""
     for node in slice_nodes():
         node.JumpSliceByOffsetting(*ras)
+
+
+def fit_views(volume_node: Any) -> None:
+    """Center the slice views on a volume, as large as fits, as Slicer does with one it loads."""
+    from ActiveSegLoopLib.scene.volumes import geometry_of
+
+    geometry = geometry_of(volume_node)
+    shape = np.array(geometry.shape)
+    center = to_ras(geometry.index_to_world((shape - 1) // 2))  # in the middle of a voxel
+    sides = to_ras(geometry.affine()[:3, :3].T) * shape[:, np.newaxis]
+    for node in slice_nodes():
+        matrix = to_numpy(node.GetSliceToRAS())
+        width, height, _depth = node.GetDimensions()
+        spans = np.abs(sides @ matrix[:3, :3]).sum(axis=0)  # across, up, and through the view
+        scale = max(spans[0] / width, spans[1] / height)
+        steps = np.array(geometry.spacing)[np.argmax(np.abs(sides @ matrix[:3, 2]))]
+        node.SetFieldOfView(scale * width, scale * height, steps)
+        matrix[:3, 3] = center
+        node.GetSliceToRAS().DeepCopy(to_vtk(matrix))
+        node.SetSliceOrigin(0.0, 0.0, 0.0)
+        node.UpdateMatrices()
 
 
 def align_views(volume_node: Any) -> None:

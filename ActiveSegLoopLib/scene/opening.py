@@ -155,8 +155,8 @@ def put(
     for other in find("segmentation", study=study.folder):
         if other.GetDisplayNode() is not None:
             other.GetDisplayNode().SetVisibility(other is node)
-    show(volumes[0])
     align_views(volumes[0])
+    show(volumes[0])
     if plane is not None and index is not None:
         jump_to_slice(case.geometry, plane, index, _middle(loaded.beginning, plane, index))
     return Opened(beginning, tuple(volumes), node, plane, index)

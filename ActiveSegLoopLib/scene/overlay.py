@@ -9,6 +9,7 @@ import slicer
 
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.scene.colors import UNCERTAINTY, color_node
+from ActiveSegLoopLib.scene.jumping import fit_views
 from ActiveSegLoopLib.scene.ownership import is_ours, own
 from ActiveSegLoopLib.scene.volumes import volume_node
 
@@ -43,9 +44,13 @@ def set_threshold(node: Any, lower: float) -> None:
 def show(volume_node: Any, overlay_node: Any = None, opacity: float = 0.5) -> None:
     """Show an image in all slice views, with an overlay above it or without one.
 
-    Another foreground of ours is taken off; one that the user has chosen stays.
+    The views are fitted to an image that wasn't shown before. Another foreground of ours is taken
+    off; one that the user has chosen stays.
     """
-    for node in composite_nodes():
+    composites = composite_nodes()
+    if any(node.GetBackgroundVolumeID() != volume_node.GetID() for node in composites):
+        fit_views(volume_node)
+    for node in composites:
         node.SetBackgroundVolumeID(volume_node.GetID())
         if overlay_node is not None:
             node.SetForegroundVolumeID(overlay_node.GetID())

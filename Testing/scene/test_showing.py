@@ -60,6 +60,30 @@ def test_views_stay_as_they_are_for_a_volume_along_them(views):
     assert np.array_equal(before, [to_numpy(node.GetSliceToRAS()) for node in slice_nodes()])
 
 
+def test_views_are_fitted_to_an_image_that_wasnt_shown_and_then_left_to_the_user(image):
+    from ActiveSegLoopLib.scene.grids import to_ras
+    from ActiveSegLoopLib.scene.jumping import align_views, slice_nodes
+    from ActiveSegLoopLib.scene.overlay import show
+
+    corners = np.array(np.meshgrid(*([-0.5, size - 0.5] for size in GRID.shape))).reshape(3, -1).T
+    corners = to_ras(GRID.index_to_world(corners))
+    nodes = slice_nodes()
+    for node in nodes:
+        node.SetDimensions(400, 300, 1)
+    align_views(image)
+    show(image)
+    for node in nodes:
+        to_view = np.linalg.inv([[node.GetXYToRAS().GetElement(i, j) for j in range(4)]
+                                 for i in range(4)])
+        pixels = (np.c_[corners, np.ones(8)] @ to_view.T)[:, :2]
+        spans = np.ptp(pixels, axis=0)
+        assert np.isclose(max(spans / (400, 300)), 1.0)  # all of it is seen, as large as fits
+        assert np.all(np.abs(pixels.mean(axis=0) - (200, 150)) < 0.15 * max(spans))
+        node.SetFieldOfView(10.0, 7.5, 1.0)
+    show(image)
+    assert all(node.GetFieldOfView() == (10.0, 7.5, 1.0) for node in nodes)
+
+
 def test_a_slice_outside_is_refused_and_a_point_outside_is_in_no_slice():
     pytest.importorskip("slicer")
     from ActiveSegLoopLib.scene.jumping import slice_index, slice_point
