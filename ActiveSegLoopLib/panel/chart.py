@@ -120,7 +120,7 @@ class Chart(qt.QWidget):
         for title, share in ((self.x_title, 0.5), (_number(x_high), 1.0)):
             at = left + share * (right - left - wide(title).width() - _MARGIN)
             painter.drawText(qt.QPointF(at, self.height - _MARGIN), title)
-        self._paint_legend(painter, f"{_number(y_low)} - {_number(y_high)}")
+        self._paint_legend(painter, f"{_number(y_low)} … {_number(y_high)}")
         if self.marked is not None and x_low <= self.marked <= x_high:
             painter.setPen(qt.QPen(self.palette.color(qt.QPalette.Highlight), 2))
             painter.drawLine(place(self.marked, y_low), place(self.marked, y_high))

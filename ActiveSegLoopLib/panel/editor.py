@@ -22,6 +22,7 @@ class Editor:
         self._has_keys = False
         self._is_open = False
         self._is_entered = False
+        self._effect = ""
         widget.maximumNumberOfUndoStates = UNDO_STEPS
         # What is edited follows the open case; the selectors would only lead astray.
         widget.segmentationNodeSelectorVisible = False
@@ -38,15 +39,19 @@ class Editor:
         self.widget.setMRMLScene(slicer.mrmlScene)
 
     def open(self, segmentation_node: Any, volume_node: Any) -> None:
-        """Edit these segments on this volume."""
+        """Edit these segments on this volume, with the effect that was used on the last ones."""
         self.use_scene()
         self.widget.setSegmentationNode(segmentation_node)
         self.widget.setSourceVolumeNode(volume_node)
         self._is_open = True
+        if self._effect and self._is_entered:
+            self.widget.setActiveEffectByName(self._effect)
         self._take_keys()
 
     def close(self) -> None:
         """Edit nothing."""
+        effect = self.widget.activeEffect()
+        self._effect = "" if effect is None else effect.name
         self._drop_keys()
         self.widget.setActiveEffect(None)
         self.widget.setSegmentationNode(None)
@@ -69,6 +74,7 @@ class Editor:
     def scene_closes(self) -> None:
         """Let go of the scene's nodes before they go."""
         self.close()
+        self._effect = ""
         self.widget.removeViewObservations()
 
     def cleanup(self) -> None:

@@ -242,10 +242,10 @@ class NextSection(Section):
         self._clock.start()
 
     def _case_text(self, opened: Any) -> str:
-        text = opened.case.name
+        text = f"{opened.case.name}:"
         proposal = self.proposal
         if proposal is not None:
-            text = f"{self.proposing.place_text(proposal)}: {proposal.reason}"
+            text = f"{self.proposing.place_text(proposal)}: {proposal.reason.rstrip('.')}."
         begun = {
             "draft": _("Begins with labels that weren't accepted yet."),
             "revision": _("Begins with its newest labels."),
@@ -266,8 +266,8 @@ class NextSection(Section):
         )
 
     def _accept(self, slices: Any, index: int | None) -> None:
-        proposal, case = self.proposal, self.labeling.case.name
-        is_whole = slices is None
+        case, is_whole = self.labeling.case.name, slices is None
+        proposal = self.proposal or self.proposing.find_open(case, slices or {})
 
         def stored(revision: Any) -> None:
             self.panel.study_changed()

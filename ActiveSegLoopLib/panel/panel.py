@@ -132,9 +132,10 @@ class Panel(VTKObservationMixin):
         self.sections["progress"].advise()
 
     def open_case(self, name: str | None) -> None:
-        """Show a case to look at or to label."""
+        """Show a case to look at or to label; the section Study makes room for it."""
         if name is not None:
             self.sections["next"].open(name, self.parameters.plane.value)
+            self.ui.studyCollapsibleButton.collapsed = True
 
     @property
     def has_open_case(self) -> bool:

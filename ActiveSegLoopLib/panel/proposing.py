@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -45,6 +46,12 @@ class Proposing(Section):
     def select(self, proposal: Any) -> None:
         """Choose a proposal's row."""
         select(self.ui.proposalTable, proposal.id)
+
+    def find_open(self, case: str, slices: Mapping[str, Sequence[int]]) -> Any:
+        """The open proposal of a slice that was labeled without opening it; None without one."""
+        return next(
+            (p for p in self.open if p.case == case and p.index in slices.get(p.plane, ())), None
+        )
 
     def next_after(self, proposal: Any) -> Any:
         """The open proposal behind this one, the first one behind the last; None without any."""

@@ -118,7 +118,7 @@ class Strip(Section):
             )
             points = {_("Score of the proposals"): scores}
         self.chart.show_curves(
-            points, title, ends, None if self._map is not None else (0.0, _largest(points)),
+            points, title, ends, None if self._map is not None else _span(points),
             has_lines=self._map is not None,
         )
         self.ui.stripFrame.visible = any(points.values())
@@ -153,5 +153,6 @@ class Strip(Section):
         self.follower.follow(job, lambda event: None, ended)
 
 
-def _largest(curves: dict[str, list[tuple[float, float]]]) -> float:
-    return max((y for points in curves.values() for _x, y in points), default=1.0)
+def _span(curves: dict[str, list[tuple[float, float]]]) -> tuple[float, float]:
+    scores = [y for points in curves.values() for _x, y in points]
+    return min(0.0, *scores, 0.0), max(scores, default=1.0)

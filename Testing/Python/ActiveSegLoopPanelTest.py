@@ -137,7 +137,7 @@ class ActiveSegLoopPanelTest(unittest.TestCase):
         self.assertIsNotNone(editor.activeEffect())
         self.paint()
         self.assertTrue(labeling.has_edits)
-        slicer.util.selectModule("Welcome")  # leaving the module keeps the work
+        slicer.util.selectModule("Data")  # leaving the module keeps the work
         self.wait()
         self.assertIsNone(editor.activeEffect())
         from ActiveSegLoopLib.study.drafts import draft_of

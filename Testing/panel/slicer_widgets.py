@@ -5,6 +5,7 @@ Each has only what the application's widget has; a test compares them with what 
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from PySide6 import QtWidgets
@@ -125,6 +126,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     currentSegmentIDChanged = Signal(str)
     _scene: Any = None
     _editor: Any = None
+    _effect: Any = None
     shortcuts = 0
 
     def __init__(self, parent: Any = None) -> None:
@@ -172,6 +174,15 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
 
     def setActiveEffect(self, effect: Any) -> None:
         """Use an effect; None for none."""
+        self._effect = effect
+
+    def setActiveEffectByName(self, name: str) -> None:
+        """Use the effect of this name."""
+        self._effect = SimpleNamespace(name=name)
+
+    def activeEffect(self) -> Any:
+        """The effect that is used, None for none."""
+        return self._effect
 
     def saveStateForUndo(self) -> None:
         """Remember the segments."""

@@ -74,6 +74,27 @@ def test_open_next_shows_the_image_its_segments_and_the_slice(proposed):
     assert proposed.parameters.proposal == proposed.sections["next"].proposal.id
 
 
+def test_the_effect_of_the_segment_editor_stays_for_the_next_case(proposed):
+    open_next(proposed)
+    editor = proposed.ui.segmentEditorWidget
+    editor.setActiveEffectByName("Paint")
+    for _ in range(2):
+        proposed.ui.sliceDoneButton.click()
+        wait(proposed)
+    assert proposed.sections["next"].labeling.opened.case.name == "p2"
+    assert editor.activeEffect().name == "Paint"
+    proposed.open_study(None)
+    assert editor.activeEffect() is None
+
+
+def test_a_proposed_slice_that_was_labeled_without_opening_it_is_not_opened_next(proposed):
+    proposed.sections["next"].open("p1", "axial", 2)
+    wait(proposed)
+    proposed.ui.sliceDoneButton.click()
+    wait(proposed)
+    assert proposed.ui.sliceDoneButton.text == "Slice 4 done, next"
+
+
 def test_slice_done_keeps_the_slice_and_opens_the_next_one_of_the_same_case_at_once(
     proposed, study
 ):
