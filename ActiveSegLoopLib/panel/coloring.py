@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
 
 from ActiveSegLoopLib.panel.section import Section, guarded, pressed
+
+if TYPE_CHECKING:
+    from ActiveSegLoopLib.scene.colored_models import WorstSpot
 
 
 class Coloring(Section):
@@ -20,6 +24,8 @@ class Coloring(Section):
         self.section = section
         self.node: Any = None
         self._asked: Any = None
+        self._worst: WorstSpot | None = None
+        self._centered = ""  # the case on which the 3D views were centered
         self.ui.surfaceCheckBox.connect("toggled(bool)", self.on_toggled)
         self.ui.rangeSpinBox.connect("valueChanged(double)", self.on_range)
         self.ui.worstButton.connect("clicked(bool)", self.on_worst)
@@ -47,6 +53,7 @@ class Coloring(Section):
     def forget(self) -> None:
         """Nothing is compared any more."""
         self._asked = self.node = None
+        self._centered = ""
         self.ui.worstButton.enabled = False
 
     @guarded
@@ -66,24 +73,31 @@ class Coloring(Section):
     @pressed
     def on_worst(self) -> None:
         """Go to where the surfaces lie farthest apart."""
-        from ActiveSegLoopLib.scene.colored_models import worst_spot
-        from ActiveSegLoopLib.scene.jumping import jump_to_point
-
-        worst = worst_spot(self.node) if self._is_there() else None
+        worst = self._worst if self._is_there() else None
         if worst is None:
             self.tell(_("There is no surface to go to: compare a label that both have."))
             return
-        jump_to_point(worst.ras)
-        self.tell(_("Worst spot: {mm} mm apart.").format(mm=f"{abs(worst.mm):.1f}"))
+        self.panel.look_at(self.section.case_name, worst.ras)
+        self.tell(_("Worst spot: {mm} mm apart.").format(mm=f"{worst.mm:.1f}"))
 
-    def _show(self, measured: Any, name: str) -> None:
-        from ActiveSegLoopLib.scene.colored_models import colored_model, show_legend
+    def _show(self, measured: Measured, name: str) -> None:
+        from ActiveSegLoopLib.scene.colored_models import (
+            colored_model,
+            face_cameras,
+            show_legend,
+        )
 
         self._hide()
-        self.node = colored_model(*measured, name, self.ui.rangeSpinBox.value)
+        self._worst = measured.worst
+        self.node = colored_model(
+            measured.surface, measured.distances, name, self.ui.rangeSpinBox.value
+        )
         self.node.GetDisplayNode().SetVisibility(True)
         show_legend(self.node, True)
         self.ui.worstButton.enabled = True
+        if self._centered != self.section.case_name:
+            self._centered = self.section.case_name
+            face_cameras(self.node)
 
     def _hide(self) -> None:
         from ActiveSegLoopLib.scene.colored_models import show_legend
@@ -98,19 +112,40 @@ class Coloring(Section):
         return self.node is not None and self.node.GetScene() is not None
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A surface, its points' distances in mm from another one, and where the two differ most."""
+
+    surface: Any
+    distances: Any
+    worst: WorstSpot
+
+
 def measuring(first: Callable[[], Any], second: Callable[[], Any], value: int) -> Callable:
     """What measures a label's surface in the second label map against the first; for a thread.
 
-    It returns the surface and its points' distances in mm, None where one of them is empty.
+    It returns Measured, None where one of the two is empty. The worst spot is on either surface.
     """
 
-    def measure() -> Any:
+    def measure() -> Measured | None:
         from ActiveSegLoopLib.evaluation.surface_distance import point_distances
         from ActiveSegLoopLib.evaluation.surfaces import extract_surface
 
-        surfaces = [extract_surface(read(), value) for read in (first, second)]
-        if any(surface.is_empty for surface in surfaces):
+        there, here = (extract_surface(read(), value) for read in (first, second))
+        if there.is_empty or here.is_empty:
             return None
-        return surfaces[1], point_distances(surfaces[1], surfaces[0])
+        distances = point_distances(here, there)
+        spots = (_farthest(here, distances), _farthest(there, point_distances(there, here)))
+        return Measured(here, distances, max(spots, key=lambda spot: spot.mm))
 
     return measure
+
+
+def _farthest(surface: Any, distances: Any) -> WorstSpot:
+    import numpy as np
+
+    from ActiveSegLoopLib.scene.colored_models import WorstSpot
+    from ActiveSegLoopLib.scene.grids import to_ras
+
+    at = int(np.argmax(np.abs(distances)))
+    return WorstSpot(tuple(to_ras(surface.points[at])), float(abs(distances[at])))

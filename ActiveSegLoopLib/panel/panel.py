@@ -137,6 +137,17 @@ class Panel(VTKObservationMixin):
             self.sections["next"].open(name, self.parameters.plane.value)
             self.ui.studyCollapsibleButton.collapsed = True
 
+    def look_at(self, name: str, ras: tuple[float, float, float]) -> None:
+        """Show a point (RAS, mm) of a case; the sections stay folded and unfolded as they are."""
+        from ActiveSegLoopLib.scene.jumping import jump_to_point
+
+        section = self.sections["next"]
+        if section.labeling.case is None or section.labeling.case.name != name:
+            section.proposal = None
+            section.labeling.open(name, self.parameters.plane.value)
+        # Behind the loading, should there be one.
+        self.background.start(lambda: None, lambda _: jump_to_point(ras), section.tell_error)
+
     @property
     def has_open_case(self) -> bool:
         """Whether a case is being labeled."""

@@ -92,6 +92,24 @@ def worst_spot(node: Any) -> WorstSpot | None:
     return WorstSpot(tuple(data.GetPoint(worst)), float(distances[worst]))
 
 
+def face_cameras(node: Any) -> None:
+    """Let the 3D views look at a model from where they look now, as large as it fits."""
+    bounds = [0.0] * 6
+    node.GetRASBounds(bounds)
+    low, high = np.array(bounds[::2]), np.array(bounds[1::2])
+    found = slicer.mrmlScene.GetNodesByClass("vtkMRMLCameraNode")
+    cameras = [found.GetItemAsObject(i) for i in range(found.GetNumberOfItems())]
+    found.UnRegister(None)
+    for camera in cameras:
+        away = np.array(camera.GetPosition()) - camera.GetFocalPoint()
+        half_angle = math.radians(camera.GetViewAngle() / 2)
+        distance = np.linalg.norm(high - low) / 2 / math.sin(half_angle)
+        center = (low + high) / 2
+        camera.SetFocalPoint(*center)
+        camera.SetPosition(*(center + away * (distance / np.linalg.norm(away))))
+        camera.ResetClippingRange()
+
+
 def show_legend(node: Any, visible: bool = True) -> Any:
     """Show or hide the legend of a colored model in the views; returns its display node."""
     display = node.GetDisplayNode()

@@ -73,11 +73,13 @@ def fit_views(volume_node: Any) -> None:
         spans = np.abs(sides @ matrix[:3, :3]).sum(axis=0)  # across, up, and through the view
         scale = max(spans[0] / width, spans[1] / height)
         steps = np.array(geometry.spacing)[np.argmax(np.abs(sides @ matrix[:3, 2]))]
+        before = node.StartModify()
         node.SetFieldOfView(scale * width, scale * height, steps)
         matrix[:3, 3] = center
         node.GetSliceToRAS().DeepCopy(to_vtk(matrix))
         node.SetSliceOrigin(0.0, 0.0, 0.0)
         node.UpdateMatrices()
+        node.EndModify(before)
 
 
 def align_views(volume_node: Any) -> None:

@@ -61,6 +61,18 @@ def test_a_click_on_worst_spot_goes_there(compared):
     compare(compared)
     compared.ui.worstButton.click()
     assert compared.ui.compareMessageLabel.text.startswith("Worst spot: 1.0 mm")
+    wait(compared)
+    assert compared.sections["next"].labeling.case.name == "p1"  # its image is shown there
+
+
+def test_the_worst_spot_may_lie_on_either_surface(panel):
+    from ActiveSegLoopLib.panel.coloring import measuring
+
+    near, far = (np.zeros(GRID.shape, np.uint8) for _ in range(2))
+    near[1:3, 1:3, 1:3] = far[1:3, 1:3, 1:3] = far[1:3, 1:3, 5:7] = 1
+    maps = [lambda: Volume(near, GRID), lambda: Volume(far, GRID)]
+    spots = [measuring(*pair, 1)().worst for pair in (maps, maps[::-1])]
+    assert spots[0] == spots[1] and spots[0].mm > 2
 
 
 def test_a_stricter_limit_turns_the_verdict(compared):

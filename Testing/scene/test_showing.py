@@ -84,6 +84,24 @@ def test_views_are_fitted_to_an_image_that_wasnt_shown_and_then_left_to_the_user
     assert all(node.GetFieldOfView() == (10.0, 7.5, 1.0) for node in nodes)
 
 
+def test_3d_views_face_a_model_from_where_they_looked(views):
+    import slicer
+
+    from ActiveSegLoopLib.scene.colored_models import colored_model, face_cameras
+
+    surface = extract_surface(cube(3, 9), 1)
+    model = colored_model(surface, np.zeros(len(surface.points)), "far away")
+    camera = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLCameraNode")
+    camera.SetPosition(0, 500, 0)
+    face_cameras(model)
+    bounds = [0.0] * 6
+    model.GetRASBounds(bounds)
+    center = (np.array(bounds[::2]) + bounds[1::2]) / 2
+    assert np.allclose(camera.GetFocalPoint(), center)
+    away = np.array(camera.GetPosition()) - center
+    assert np.allclose(away[[0, 2]], 0) and 5 < away[1] < 50
+
+
 def test_a_slice_outside_is_refused_and_a_point_outside_is_in_no_slice():
     pytest.importorskip("slicer")
     from ActiveSegLoopLib.scene.jumping import slice_index, slice_point
