@@ -20,6 +20,7 @@ from ActiveSegLoopLib.panel.progress_section import ProgressSection
 from ActiveSegLoopLib.panel.section import Section
 from ActiveSegLoopLib.panel.segment_section import SegmentSection
 from ActiveSegLoopLib.panel.study_section import StudySection
+from ActiveSegLoopLib.panel.texts import fit_height
 from ActiveSegLoopLib.panel.train_section import TrainSection
 
 # In the order of the work; each class has its .ui file and a collapsible button of its name.
@@ -53,6 +54,7 @@ class Panel(VTKObservationMixin):
         self._following_timer = qt.QTimer()
         self._following_timer.setInterval(_MILLISECONDS_BETWEEN_LOOKS)
         self._following_timer.connect("timeout()", self.follow_scripts)
+        self._following_timer.connect("timeout()", self.fit_texts)
         self.ui = SimpleNamespace()
         self._tops = []
         for kind in SECTIONS:
@@ -84,6 +86,12 @@ class Panel(VTKObservationMixin):
             self.open_study(loop.study)
             loop.opened = opened
         self.sections["next"].labeling.adopt(loop.opened)
+
+    def fit_texts(self) -> None:
+        """Keep texts of several lines as high as they are at the panel's width."""
+        for name, widget in vars(self.ui).items():
+            if name.endswith("Label") and widget.wordWrap:
+                fit_height(widget)
 
     def use_parameters(self) -> None:
         """Connect the widgets to the scene's parameter node."""

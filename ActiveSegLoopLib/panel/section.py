@@ -10,6 +10,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from ActiveSegLoopLib.errors import ActiveSegLoopError
+from ActiveSegLoopLib.panel.texts import fit_height
 
 
 class Section:
@@ -70,6 +71,7 @@ class Section:
         label = getattr(self.ui, f"{self.name}MessageLabel")
         label.text = text
         label.setVisible(bool(text))
+        fit_height(label)
 
     def tell_error(self, error: BaseException) -> None:
         """Show an error in one sentence; what nobody foresaw goes to the log with its traceback."""

@@ -164,3 +164,14 @@ def test_without_a_folder_nothing_can_be_opened_or_created(panel, text):
     panel.ui.studyPathLineEdit.currentPath = text
     assert not panel.ui.openButton.enabled
     assert not panel.ui.createButton.enabled
+
+
+def test_a_text_of_several_lines_takes_no_room_from_what_is_below(panel):
+    label = panel.ui.studyMessageLabel
+    panel.sections["study"].tell("short")
+    one = label.minimumHeight
+    panel.sections["study"].tell("A long sentence that needs more than one line. " * 8)
+    panel.fit_texts()
+    assert label.minimumHeight >= 3 * one > 0
+    panel.sections["study"].tell("")
+    assert label.minimumHeight == 0
