@@ -26,7 +26,9 @@ def simulation(gpu: bool) -> Preset:
         plan=replace(recipe.plan, base_channels=8, patch_voxels=40_000, locator=False),
         segmenter=training,
         locator=training,
-        augmentation=replace(recipe.augmentation, spatial=0.2),
+        augmentation=replace(
+            recipe.augmentation, spatial=0.2, degrees=25.0, scale=(0.75, 1.3)
+        ),
         hold_out=False,
         warm_start=True,
     )

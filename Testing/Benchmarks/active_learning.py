@@ -41,8 +41,8 @@ EXPERIMENTS = {
         "--start", "40", "--step", "75", "--rounds", "5",
     ]),
     "hippocampus-volumes": ("hippocampus", [
-        *HIPPOCAMPUS, "--unit", "volume", "--strategy", "default,random,variance.sum,entropy",
-        "--start", "8", "--step", "5", "--rounds", "5",
+        *HIPPOCAMPUS, "--unit", "volume", "--strategy", "default,random",
+        "--start", "8", "--step", "7", "--rounds", "4",
     ]),
     "headneck-slices": ("headneck_ct", [
         *HEADNECK, "--unit", "slice", "--strategy", f"default,{BASELINES}",
