@@ -52,9 +52,9 @@ class Coloring(Section):
 
     def forget(self) -> None:
         """Nothing is compared any more."""
-        self._asked = self.node = None
+        self._asked = None
         self._centered = ""
-        self.ui.worstButton.enabled = False
+        self._hide()
 
     @guarded
     def on_toggled(self) -> None:
