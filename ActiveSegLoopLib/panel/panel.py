@@ -29,6 +29,8 @@ SECTIONS: tuple[type[Section], ...] = (
 )
 EDITOR = "segmentEditorWidget"
 _MILLISECONDS_BETWEEN_LOOKS = 1000
+# As wide as the segment editor: the views don't jump when a section is unfolded or a case opened.
+_WIDTH = 355
 
 
 class Panel(VTKObservationMixin):
@@ -59,6 +61,7 @@ class Panel(VTKObservationMixin):
         self._tops = []
         for kind in SECTIONS:
             top = slicer.util.loadUI(resource(f"UI/{kind.__name__}.ui"))
+            top.minimumWidth = _WIDTH
             layout.addWidget(top)
             self._tops.append(top)
             vars(self.ui).update(named_widgets(top))

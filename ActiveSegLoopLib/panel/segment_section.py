@@ -135,7 +135,8 @@ class SegmentSection(Section):
     def on_end(self, task: Any) -> None:
         """All is done."""
         self._set_busy(False)
-        text = _("Segmented: {count}.").format(count=self._done)
+        text = _("Stopped. Segmented: {count}.") if task.status == 130 else _("Segmented: {count}.")
+        text = text.format(count=self._done)
         problems = " ".join(getattr(task, "errors", []))
         self.tell(f"{text} {problems}".strip() if self._done or not problems else problems)
         self.panel.study_changed()
