@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
@@ -11,7 +10,7 @@ from slicer.i18n import tr as _
 from ActiveSegLoopLib.panel.section import Section, guarded, pressed
 
 if TYPE_CHECKING:
-    from ActiveSegLoopLib.scene.colored_models import WorstSpot
+    from ActiveSegLoopLib.scene.apart import Apart, WorstSpot
 
 
 class Coloring(Section):
@@ -80,7 +79,7 @@ class Coloring(Section):
         self.panel.look_at(self.section.case_name, worst.ras)
         self.tell(_("Worst spot: {mm} mm apart.").format(mm=f"{worst.mm:.1f}"))
 
-    def _show(self, measured: Measured, name: str) -> None:
+    def _show(self, measured: Apart, name: str) -> None:
         from ActiveSegLoopLib.scene.colored_models import (
             colored_model,
             face_cameras,
@@ -112,40 +111,17 @@ class Coloring(Section):
         return self.node is not None and self.node.GetScene() is not None
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A surface, its points' distances in mm from another one, and where the two differ most."""
-
-    surface: Any
-    distances: Any
-    worst: WorstSpot
-
-
 def measuring(first: Callable[[], Any], second: Callable[[], Any], value: int) -> Callable:
     """What measures a label's surface in the second label map against the first; for a thread.
 
-    It returns Measured, None where one of the two is empty. The worst spot is on either surface.
+    It returns Apart, None where one of the two is empty.
     """
 
-    def measure() -> Measured | None:
-        from ActiveSegLoopLib.evaluation.surface_distance import point_distances
+    def measure() -> Apart | None:
         from ActiveSegLoopLib.evaluation.surfaces import extract_surface
+        from ActiveSegLoopLib.scene.apart import apart
 
         there, here = (extract_surface(read(), value) for read in (first, second))
-        if there.is_empty or here.is_empty:
-            return None
-        distances = point_distances(here, there)
-        spots = (_farthest(here, distances), _farthest(there, point_distances(there, here)))
-        return Measured(here, distances, max(spots, key=lambda spot: spot.mm))
+        return apart(here, there)
 
     return measure
-
-
-def _farthest(surface: Any, distances: Any) -> WorstSpot:
-    import numpy as np
-
-    from ActiveSegLoopLib.scene.colored_models import WorstSpot
-    from ActiveSegLoopLib.scene.grids import to_ras
-
-    at = int(np.argmax(np.abs(distances)))
-    return WorstSpot(tuple(to_ras(surface.points[at])), float(abs(distances[at])))

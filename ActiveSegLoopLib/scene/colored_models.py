@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
+from vtk.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
 
 from ActiveSegLoopLib.errors import EvaluationError
 from ActiveSegLoopLib.evaluation.surfaces import Surface
@@ -18,14 +17,6 @@ from ActiveSegLoopLib.scene.grids import to_ras
 from ActiveSegLoopLib.scene.ownership import named
 
 DISTANCE = "Distance (mm)"
-
-
-@dataclass(frozen=True)
-class WorstSpot:
-    """Where a surface is furthest from the other: RAS in mm, and the distance with its sign."""
-
-    ras: tuple[float, float, float]
-    mm: float
 
 
 def colored_model(
@@ -77,19 +68,6 @@ def set_range(node: Any, low: float, high: float) -> None:
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise EvaluationError(f"The colors can't span {low:g} to {high:g} mm.")
     node.GetDisplayNode().SetScalarRange(low, high)
-
-
-def worst_spot(node: Any) -> WorstSpot | None:
-    """Where a colored model is furthest from the other surface; None for one without points."""
-    data = node.GetPolyData()
-    array = data.GetPointData().GetArray(DISTANCE) if data is not None else None
-    if array is None or array.GetNumberOfTuples() == 0:
-        return None
-    distances = vtk_to_numpy(array)
-    if not np.isfinite(distances).any():
-        return None
-    worst = int(np.nanargmax(np.abs(distances)))
-    return WorstSpot(tuple(data.GetPoint(worst)), float(distances[worst]))
 
 
 def face_cameras(node: Any) -> None:

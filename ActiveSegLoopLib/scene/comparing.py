@@ -6,17 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ActiveSegLoopLib.errors import EvaluationError
 from ActiveSegLoopLib.evaluation.comparison import StructureComparison, compare_pairs
-from ActiveSegLoopLib.evaluation.surface_distance import point_distances
-from ActiveSegLoopLib.evaluation.surfaces import Surface, extract_surface
+from ActiveSegLoopLib.evaluation.surfaces import extract_surface
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.reading import read_labelmap
 from ActiveSegLoopLib.images.segmentation import Segment
 from ActiveSegLoopLib.images.volume import Volume
-from ActiveSegLoopLib.scene.colored_models import WorstSpot, colored_model, worst_spot
+from ActiveSegLoopLib.scene.apart import Apart, WorstSpot, apart
+from ActiveSegLoopLib.scene.colored_models import colored_model
 from ActiveSegLoopLib.scene.labelmaps import Snapshot, snapshot
 from ActiveSegLoopLib.scene.tables import comparison_table
 from ActiveSegLoopLib.study.cases import Case
@@ -30,12 +28,12 @@ Source = Callable[[], Volume]
 class Compared:
     """Pairs of segmentations compared: structures by (name of the first, of the second).
 
-    surfaces: by pair and label id the surface of the second one with its distances from the first
-    in mm, positive outside; only for the structure that was asked for.
+    surfaces: by pair the surface of the second one with its distances from the first; only for the
+    structure that was asked for, where both have it.
     """
 
     pairs: Mapping[tuple[str, str], Sequence[StructureComparison]]
-    surfaces: Mapping[tuple[str, str], tuple[Surface, np.ndarray]]
+    surfaces: Mapping[tuple[str, str], Apart]
     structure: str | None
 
 
@@ -99,10 +97,9 @@ def compare(
             raise EvaluationError(f"There is no label '{structure}' to show.")
         made = {name: extract_surface(volume, value) for name, volume in maps.items()}
         for first, second in pairs:
-            if not (made[first].is_empty or made[second].is_empty):
-                surfaces[first, second] = (
-                    made[second], point_distances(made[second], made[first])
-                )
+            found = apart(made[second], made[first])
+            if found is not None:
+                surfaces[first, second] = found
     return Compared(pairs, surfaces, structure)
 
 
@@ -113,9 +110,9 @@ def show_comparison(compared: Compared, name: str, limit_mm: float = 2.0) -> Sho
         title = f"{name}: {pair[0]} - {pair[1]}"
         tables[pair] = comparison_table(structures, title)
         if pair in compared.surfaces:
-            surface, distances = compared.surfaces[pair]
+            found = compared.surfaces[pair]
             models[pair] = colored_model(
-                surface, distances, f"{title}, {compared.structure}", limit_mm
+                found.surface, found.distances, f"{title}, {compared.structure}", limit_mm
             )
-            worst[pair] = worst_spot(models[pair])
+            worst[pair] = found.worst
     return Shown(tables, models, worst)
