@@ -24,6 +24,7 @@ from ActiveSegLoopLib.jobs.commands import (
     label,
     phantom,
     propose,
+    relocate,
     report,
     segment,
     serve,
@@ -37,6 +38,7 @@ from ActiveSegLoopLib.jobs.job import USAGE, run_job
 COMMANDS = {
     "demo": demo, "init": init, "add": add, "label": label, "train": train, "segment": segment,
     "status": status, "export": export, "check": check, "serve": serve,
+    "relocate": relocate,
     "report": report,
     "compare": compare, "simulate": simulate, "advise": advise, "propose": propose,
     "phantom": phantom,

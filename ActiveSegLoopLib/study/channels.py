@@ -64,7 +64,7 @@ def verified(channel: Channel, folder: Path, case: str, trust_stamp: bool = True
     if not path.exists():
         raise StudyError(
             f"The image of case '{case}' isn't at {path} any more: put it back, or tell the study "
-            "where it lies now (relocate)."
+            f"where it lies now: activesegloop relocate STUDY {case} FILE"
         )
     state = stamp(path)
     if trust_stamp and state is not None and state == channel.stamp:

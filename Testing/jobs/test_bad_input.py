@@ -60,6 +60,7 @@ def test_a_study_is_not_made_twice(study, capfd):
         ["segment", "STUDY", "IMAGE", "--out", "OUT"],
         ["export", "STUDY", "--format", "msd", "--out", "OUT"],
         ["check", "STUDY"],
+        ["relocate", "STUDY", "p0", "IMAGE"],
         ["status", "STUDY"],
         ["serve", "STUDY"],
     ],

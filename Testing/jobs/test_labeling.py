@@ -25,6 +25,21 @@ def test_adding_again_adds_only_what_is_new(study, data, capsys):
     assert Study.open(study).case("p5").role == "test"
 
 
+def test_an_image_that_was_moved_is_found_again(study, data, tmp_path, capsys):
+    image = tmp_path / "own.nii.gz"
+    write_volume(image, balls(20)[0])
+    assert call("add", study, image) == 0
+    place = tmp_path / "elsewhere" / "renamed.nii.gz"
+    place.parent.mkdir()
+    image.rename(place)
+    assert call("relocate", study, "own", data.image(1)) == 1
+    assert "isn't the image of case 'own'" in capsys.readouterr().err
+    assert call("relocate", study, "own", place) == 0
+    assert f"'own' is read from {place} now" in capsys.readouterr().out
+    opened = Study.open(study)
+    assert opened.volumes(opened.case("own"))[0].geometry.shape == SHAPE
+
+
 def test_a_bad_image_does_not_keep_the_good_ones_out(study, data, tmp_path, capsys):
     (tmp_path / "broken.nii.gz").write_bytes(data.image(3).read_bytes()[:2000])
     assert call("add", study, data.image(3), tmp_path / "broken.nii.gz", data.image(4)) == 1
