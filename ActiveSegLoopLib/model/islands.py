@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
+from ActiveSegLoopLib.images.regions import box_of
+
 # The largest parts that together hold this share of a label count; the rest is slips of the pen.
 _SHARE = 0.99
 # A part may be this much smaller than the smallest one labeled.
@@ -21,9 +23,10 @@ def smallest_part(mask: np.ndarray, voxel_volume: float) -> float | None:
 
     A part is what touches, corners included.
     """
-    sizes = np.sort(_sizes(*ndimage.label(mask, _TOUCHING)))[::-1]
-    if not len(sizes):
+    box = box_of(mask)
+    if box is None:
         return None
+    sizes = np.sort(_sizes(*ndimage.label(mask[box.slices], _TOUCHING)))[::-1]
     counted = np.searchsorted(np.cumsum(sizes), _SHARE * sizes.sum()) + 1
     return float(sizes[counted - 1] * voxel_volume)
 

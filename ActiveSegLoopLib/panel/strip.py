@@ -155,4 +155,4 @@ class Strip(Section):
 
 def _span(curves: dict[str, list[tuple[float, float]]]) -> tuple[float, float]:
     scores = [y for points in curves.values() for _x, y in points]
-    return min(0.0, *scores, 0.0), max(scores, default=1.0)
+    return min([0.0, *scores]), max(scores, default=1.0)

@@ -1,6 +1,7 @@
 """The module's window for every test that asks for it; what fails in a slot fails the test."""
 
 import os
+import types
 
 import pytest
 
@@ -69,3 +70,20 @@ def study(tmp_path):
     for number, role in enumerate(("pool", "pool", "test"), start=1):
         add_case(made, tmp_path / "images", f"p{number}", role)
     return made
+
+
+@pytest.fixture
+def told(slots, monkeypatch):
+    """An empty scene with slice views; the list of what the module Sample Data has shown."""
+    import slicer
+
+    from Testing.scene.starting import add_slice_views, started_scene
+
+    said = []
+    page = types.SimpleNamespace(logMessage=lambda text, level: said.append((text, level)))
+    widget = types.SimpleNamespace(self=lambda: page)
+    module = types.SimpleNamespace(widgetRepresentation=lambda: widget)
+    modules = types.SimpleNamespace(sampledata=module)
+    monkeypatch.setattr(slicer, "modules", modules, raising=False)
+    add_slice_views(started_scene())
+    return said

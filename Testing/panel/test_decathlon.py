@@ -7,21 +7,7 @@ import types
 import pytest
 import slicer
 
-from Testing.scene.starting import add_slice_views, started_scene
 from Testing.scene.test_decathlon import an_archive
-
-
-@pytest.fixture
-def told(slots, monkeypatch):
-    """An empty scene with slice views; the list of what the module Sample Data has shown."""
-    said = []
-    page = types.SimpleNamespace(logMessage=lambda text, level: said.append((text, level)))
-    widget = types.SimpleNamespace(self=lambda: page)
-    module = types.SimpleNamespace(widgetRepresentation=lambda: widget)
-    modules = types.SimpleNamespace(sampledata=module)
-    monkeypatch.setattr(slicer, "modules", modules, raising=False)
-    add_slice_views(started_scene())
-    return said
 
 
 @pytest.fixture

@@ -1,26 +1,10 @@
 """The phantoms of the module Sample Data: offered at start, made beside the window."""
 
 import logging
-import types
 
-import pytest
 import slicer
 
 from Testing.panel.window import until
-from Testing.scene.starting import add_slice_views, started_scene
-
-
-@pytest.fixture
-def told(slots, monkeypatch):
-    """An empty scene with slice views; the list of what the module Sample Data has shown."""
-    said = []
-    page = types.SimpleNamespace(logMessage=lambda text, level: said.append((text, level)))
-    widget = types.SimpleNamespace(self=lambda: page)
-    module = types.SimpleNamespace(widgetRepresentation=lambda: widget)
-    modules = types.SimpleNamespace(sampledata=module)
-    monkeypatch.setattr(slicer, "modules", modules, raising=False)
-    add_slice_views(started_scene())
-    return said
 
 
 def test_pressing_the_button_makes_phantoms_and_shows_the_newest(told, monkeypatch):
