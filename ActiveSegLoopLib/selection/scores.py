@@ -26,8 +26,6 @@ AGGREGATIONS = ("foreground", "foreground_sum", "sum", "mean", "top")
 MEASURES = ("entropy", "variance", "mutual_information", "error")
 RIM_MM = 3.0  # around what is predicted, at least one voxel
 TOP_SHARE = 0.02  # of an item's voxels
-# A label with less than this many voxels in an item, predicted and expected, isn't there.
-_ABSENT = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +58,11 @@ def measure(
 
     name: "entropy", "variance" (over MC dropout, Rahimi 2021) or "mutual_information" (BALD),
     aggregated as `aggregate` says, for a label its probability times the map (ClaSP PE) over what
-    is predicted of any label; or "error": 1 - the Dice of the prediction that the model's own
-    probabilities let expect, for which there is no aggregation. Raises SelectionError for a map
-    that the model doesn't give, or that isn't a number everywhere.
+    is predicted of any label; or "error", for which there is no aggregation: 1 - the Dice of the
+    prediction that the model's own probabilities let expect, given that the item holds anything.
+    Of each label it is weighed by the squared chance that the label is there (its highest
+    probability, 1 where it is predicted), overall it is the mean by these weights. Raises
+    SelectionError for a map that the model doesn't give, or that isn't a number everywhere.
     """
     if name not in MEASURES or aggregation not in AGGREGATIONS:
         raise SelectionError(
@@ -77,16 +77,17 @@ def measure(
     labels = np.zeros((len(sizes), len(values)))
     labelmap = maps.labelmap.array[box.slices]
     if name == "error":
-        sums = np.zeros((len(sizes), len(values)))
+        weights = np.zeros((len(sizes), len(values)))
         for column, value in enumerate(values):
             if value in known:
                 probability = _finite(maps.probability(value), name)[box.slices]
-                labels[:, column], sums[:, column] = _expected_error(
+                labels[:, column], weights[:, column] = _expected_error(
                     probability, labelmap == value, geometry, plane, box
                 )
-        present = sums >= _ABSENT
-        labels[~present] = 0
-        return Measure(labels.sum(axis=1) / np.maximum(1, present.sum(axis=1)), labels)
+        labels *= weights
+        total = weights.sum(axis=1)
+        mean = np.divide(labels.sum(axis=1), total, out=np.zeros(len(sizes)), where=total > 0)
+        return Measure(mean, labels)
     dense = getattr(maps, name)
     if dense is None:
         raise SelectionError(
@@ -149,14 +150,15 @@ def with_rim(mask: np.ndarray, geometry: Geometry, width_mm: float = RIM_MM) -> 
 def _expected_error(
     probability: np.ndarray, predicted: np.ndarray, geometry: Geometry, plane: str | None, box: Box
 ) -> tuple[np.ndarray, np.ndarray]:
-    """1 - expected Dice per item, and how many voxels it is about (predicted and expected)."""
+    """1 - expected Dice per item, and the squared chance that the label is there at all."""
     count = len(_sizes(geometry, plane))
     rows = slice(None) if plane is None else box.slices[geometry.axis_of(plane)]
     p, s = (as_items(array, geometry, plane) for array in (probability, predicted))
-    both, total = np.zeros(count), np.zeros(count)
+    both, total, chance = np.zeros(count), np.zeros(count), np.zeros(count)
     both[rows] = np.sum(p, axis=1, dtype=np.float64, where=s)
     total[rows] = p.sum(axis=1, dtype=np.float64) + s.sum(axis=1)
-    return 1 - np.divide(2 * both, total, out=np.ones(count), where=total > 0), total
+    chance[rows] = np.maximum(p.max(axis=1), s.any(axis=1))
+    return 1 - np.divide(2 * both, total, out=np.ones(count), where=total > 0), chance**2
 
 
 def _box(maps: Maps) -> Box:

@@ -108,6 +108,18 @@ def test_the_expected_error_is_one_minus_the_dice_that_the_probabilities_let_exp
     assert found.overall[0] == found.labels[0, 0], "and doesn't count"
 
 
+def test_a_label_that_is_probably_absent_hardly_counts_in_the_expected_error():
+    labels = np.zeros((1, 1, 4), np.uint8)
+    labels[0, 0, :2] = 3
+    shape = labels.shape
+    sure = np.where(labels == 3, 1.0, 0.0)
+    faint = np.full(shape, 0.1)  # the vein: nothing of it is predicted, so its Dice would be 0
+    maps = MadeMaps(Volume(labels, Geometry(shape, (1, 1, 1))), {3: sure, 7: faint})
+    found = measure(maps, "error", "axial", SCHEMA)
+    assert found.labels[0].tolist() == pytest.approx([0, 0.01])
+    assert found.overall[0] == pytest.approx(0.01 / 1.01)
+
+
 def test_the_expected_error_ranks_slices_as_the_true_error_does():
     random = np.random.default_rng(3)
     shape = (30, 20, 20)

@@ -73,13 +73,28 @@ def test_equal_interval_takes_every_nth_slice_of_all_volumes(count):
 def test_the_most_uncertain_come_first_and_name_the_label(name):
     measure = STRATEGIES[name].measure
     labels = np.array([[1, 1], [1, 1], [1, 9], [1, 1]]) / 10
-    case = made_case(slices=4, measures={measure: scored([0.1, 0.4, 0.3, 0.2], labels)})
+    case = made_case(
+        slices=4, measures={measure: scored([0.1, 0.4, 0.3, 0.2], labels)},
+        foreground=np.ones((4, 2), int),
+    )
     places, reasons = picks(name, candidates(case, count=2))
     assert places == [("a", 1), ("a", 2)] and "on 'vein'" in reasons[1]
     places, _ = picks(name, candidates(case, count=2), per_class=True)
     assert places[1] == ("a", 2)
-    volume = made_case(plane=None, slices=1, measures={measure: scored([0.3])})
+    volume = made_case(
+        plane=None, slices=1, measures={measure: scored([0.3])}, foreground=np.ones((1, 2), int)
+    )
     assert picks(name, candidates(volume, unit="volume"))[0] == [("a", 0)]
+
+
+def test_where_the_model_sees_nothing_the_expected_error_counts_by_the_chance_of_a_label():
+    case = made_case(
+        slices=3, measures={"error": scored([0.9, 0.2, 0.9], np.array([[0.3], [0.2], [0.01]]))},
+        foreground=np.array([[0], [5], [0]]),
+    )
+    places, reasons = picks("expected_error", candidates(case, count=3))
+    assert places == [("a", 0), ("a", 1), ("a", 2)]
+    assert reasons[0].startswith("if anything is there, the model expects a Dice of 0.10")
 
 
 def test_a_label_of_which_nothing_is_known_is_served_by_all_together():

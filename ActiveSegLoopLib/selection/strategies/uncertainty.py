@@ -27,16 +27,23 @@ def mutual_information(candidates: Candidates) -> Ranking:
     return _highest(candidates, "mutual_information", "the model contradicts itself most")
 
 
-@strategy("expected_error", needs=("error",), measure="error")
+@strategy("expected_error", needs=("error", "foreground"), measure="error")
 def expected_error(candidates: Candidates) -> Ranking:
-    """The lowest Dice that the model's own probabilities let expect, mean over the labels there."""
-    scores = candidates.measure("error")
+    """The lowest Dice that the model's own probabilities let expect, mean over the labels there.
+
+    Where the model sees nothing it counts as much as it is likely that something is there.
+    """
+    error = candidates.measure("error")
     worst = worst_label(candidates, "error")
+    seen = candidates.foreground.any(axis=1)
 
     def reason(i: int) -> str:
-        return f"the model expects a Dice of {1 - scores[i]:.2f}, worst{worst(i)}"
+        expected = "the model expects" if seen[i] else "if anything is there, the model expects"
+        return f"{expected} a Dice of {1 - error[i]:.2f}, worst{worst(i)}"
 
-    return Ranking(scores, reason)
+    return Ranking(
+        np.where(seen, error, candidates.measure_per_label("error").max(axis=1)), reason
+    )
 
 
 def _highest(candidates: Candidates, need: str, words: str) -> Ranking:
