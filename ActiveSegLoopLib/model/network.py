@@ -141,7 +141,7 @@ class UNet(nn.Module):
         Without dropout that is everything. Passes of Monte Carlo dropout have it in common.
         """
         skips: list[Tensor] = []
-        image = self.encoder[0](self.down[0](image))
+        image = _through(self.encoder[0], self.down[0](image))
         for step in range(1, self._meeting + 1):
             image = self._onward(image, skips, step, None)
         return image, skips
@@ -190,13 +190,13 @@ class UNet(nn.Module):
         image = self._dropped(image, step - 1, masks)
         if step < len(self.encoder):
             skips.append(image)
-            return self.encoder[step](self.down[step](image))
+            return _through(self.encoder[step], self.down[step](image))
         step -= len(self.encoder)
         image = self.up[step](image)
         skip = skips.pop().expand(len(image), -1, -1, -1, -1)
         image = torch.cat((image, skip), dim=1)
         del skip
-        return self.decoder[step](image)
+        return _through(self.decoder[step], image)
 
     def _dropped(self, image: Tensor, step: int, masks: Masks | None) -> Tensor:
         if masks is None:
@@ -220,6 +220,20 @@ class UNet(nn.Module):
                 "zhang2020."
             )
         return self.attention(self.head(self.features(image)))
+
+
+def _through(block: nn.Module, image: Tensor) -> Tensor:
+    """A block's output.
+
+    In full precision where it is trained on a CPU and 2 slices deep (4 before a stride): there the
+    weight gradient of a 3 x 3 x 3 convolution in bfloat16 reads memory that nothing was written to
+    (oneDNN in PyTorch 2.13), so that trainings differed by chance or ended with NaN.
+    """
+    device = image.device.type
+    if device == "cpu" and image.shape[2] <= 4 and torch.is_grad_enabled():
+        with torch.autocast(device, enabled=False):
+            return block(image.float())
+    return block(image)
 
 
 def _drops(layer: nn.Module) -> bool:

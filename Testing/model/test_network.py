@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ActiveSegLoopLib.errors import ModelError
+from ActiveSegLoopLib.model.device import mixed_precision, move
 from ActiveSegLoopLib.model.network import NetworkSettings, UNet
 
 
@@ -74,3 +75,27 @@ def test_asking_a_network_without_attention_for_its_maps_is_a_clear_error():
 def test_settings_that_make_no_network_are_refused(change, message):
     with pytest.raises(ModelError, match=message):
         settings(**change)
+
+
+@pytest.mark.parametrize("depth", [2, 4, 8])
+def test_gradients_on_flat_patches_are_right_whatever_lay_in_memory_before(depth):
+    cpu = torch.device("cpu")
+    torch.manual_seed(0)
+    network = move(UNet(settings(channels=(8, 16, 32), dropout_at="none")), cpu)
+    image = torch.randn(2, 1, depth, 16, 16)
+    weights = torch.randn(2, 3, *image.shape[2:])
+
+    def gradients(mixed: bool) -> list[torch.Tensor]:
+        network.zero_grad()
+        with mixed_precision(cpu, mixed):
+            logits = network(image)
+        (logits.float() * weights).sum().backward()
+        return [p.grad.clone() for p in network.parameters()]
+
+    exact = gradients(mixed=False)
+    for _ in range(5):
+        # What the next tensors find in memory.
+        junk = [torch.full((size,), 1e9) for size in (10, 1000, 10_000, 100_000, 1_000_000)]
+        del junk
+        for found, wanted in zip(gradients(mixed=True), exact, strict=True):
+            assert (found - wanted).abs().max() <= 0.5 * wanted.abs().max() + 1
