@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import qt
+import SimpleITK  # noqa: F401 - takes half a second: while the panel is made, not at the first study
 import slicer
 from slicer.util import VTKObservationMixin
 
@@ -31,6 +34,8 @@ EDITOR = "segmentEditorWidget"
 _MILLISECONDS_BETWEEN_LOOKS = 1000
 # As wide as the segment editor: the views don't jump when a section is unfolded or a case opened.
 _WIDTH = 355
+# What opens studies, and imports much.
+_ENGINE = "ActiveSegLoopLib.scene.loop"
 
 
 class Panel(VTKObservationMixin):
@@ -107,6 +112,17 @@ class Panel(VTKObservationMixin):
         if self._connected is not None:
             self.parameters.disconnectGui(self._connected)
             self._connected = None
+
+    def when_ready(self, then: Callable[[], None]) -> None:
+        """Call this once the engine is imported: at once, or the first time when a thread did it.
+
+        Its libraries take most of a second, and the window must not wait for them.
+        """
+        if _ENGINE in sys.modules:
+            then()
+            return
+        failed = self.sections["study"].tell_error
+        self.background.start(lambda: import_module(_ENGINE), lambda engine: then(), failed)
 
     def open_study(self, study: Any) -> None:
         """Show this study, None for none, in all sections."""
@@ -214,6 +230,9 @@ class Panel(VTKObservationMixin):
         if folder and not Path(folder).is_dir():
             self.sections["study"].tell_missing(folder)
         elif folder and (self.study is None or str(self.study.folder) != folder):
+            if _ENGINE not in sys.modules:
+                self.when_ready(lambda: self.restore(remembered))
+                return
             self.sections["study"].open_folder(folder)
         if self.study is not None and str(self.study.folder) == folder:
             for section in self.sections.values():

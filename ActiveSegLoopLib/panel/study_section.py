@@ -54,7 +54,8 @@ class StudySection(Section):
     @pressed
     def on_open(self) -> None:
         """Open the study in the chosen folder."""
-        self.open_folder(self.ui.studyPathLineEdit.currentPath.strip())
+        folder = self.ui.studyPathLineEdit.currentPath.strip()
+        self.panel.when_ready(lambda: self.open_folder(folder))
 
     @pressed
     def on_create(self) -> None:
@@ -62,6 +63,11 @@ class StudySection(Section):
         folder = self.ui.studyPathLineEdit.currentPath.strip()
         # With a study open, the table shows its labels: they are the new study's, too.
         schema = self.labels.schema()
+        self.panel.when_ready(lambda: self.create_folder(folder, schema))
+
+    @guarded
+    def create_folder(self, folder: str, schema: Any) -> None:
+        """Make a study in this folder, or say in one sentence why it can't be."""
         self._opened(self.logic.loop.create_study(folder, schema))
         self.tell(_("The study was created. Add images to it next."))
 

@@ -1,6 +1,7 @@
 """The window is never kept waiting: what takes long runs elsewhere; keys; first use; reload."""
 
 import importlib.util
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -215,3 +216,24 @@ def test_opening_the_window_imports_nothing_heavy():
     assert ran.returncode == 0, ran.stderr
     heavy = {"torch", "monai", "matplotlib", "scipy", "safetensors", "tqdm", "pandas"}
     assert set(ran.stdout.split()) & heavy == set()
+
+
+def test_the_engine_is_imported_by_a_thread_before_the_first_study_opens(
+    panel, study, monkeypatch
+):
+    from ActiveSegLoopLib.panel import panel as module
+
+    engine, threads = sys.modules[module._ENGINE], []
+    monkeypatch.delitem(sys.modules, module._ENGINE)
+
+    def imported(name):
+        threads.append(threading.current_thread())
+        sys.modules[name] = engine
+
+    monkeypatch.setattr(module, "import_module", imported)
+    panel.ui.studyPathLineEdit.currentPath = str(study.folder)
+    panel.ui.openButton.click()
+    assert panel.study is None, "the window doesn't wait for it"
+    wait(panel)
+    assert panel.study.folder == study.folder
+    assert len(threads) == 1 and threads[0] is not threading.main_thread()

@@ -172,3 +172,14 @@ def test_the_registrys_needs_name_measures():
     assert measures_of(("entropy", "images", "error.sum")) == [
         ("entropy", "entropy", ""), ("error.sum", "error", "sum"),
     ]
+
+
+def test_where_the_model_sees_nothing_the_expected_error_counts_by_the_chance_of_a_label():
+    case = made_case(
+        slices=3, measures={"error": scored([0.9, 0.2, 0.9], [[0.3], [0.2], [0.01]])},
+        foreground=np.array([[0], [5], [0]]),
+    )
+    found, expected_error = candidates(case, count=3), STRATEGIES["expected_error"]
+    assert picked(found, expected_error, min_distance_mm=0.0) == [("a", 0), ("a", 1), ("a", 2)]
+    reason = next(pick(candidates(case), expected_error, Rules(min_distance_mm=0.0))).reason
+    assert reason.startswith("if anything is there, the model expects a Dice of 0.10")

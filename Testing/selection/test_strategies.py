@@ -87,16 +87,6 @@ def test_the_most_uncertain_come_first_and_name_the_label(name):
     assert picks(name, candidates(volume, unit="volume"))[0] == [("a", 0)]
 
 
-def test_where_the_model_sees_nothing_the_expected_error_counts_by_the_chance_of_a_label():
-    case = made_case(
-        slices=3, measures={"error": scored([0.9, 0.2, 0.9], np.array([[0.3], [0.2], [0.01]]))},
-        foreground=np.array([[0], [5], [0]]),
-    )
-    places, reasons = picks("expected_error", candidates(case, count=3))
-    assert places == [("a", 0), ("a", 1), ("a", 2)]
-    assert reasons[0].startswith("if anything is there, the model expects a Dice of 0.10")
-
-
 def test_a_label_of_which_nothing_is_known_is_served_by_all_together():
     labels = np.array([[1, 0], [2, 0], [1, 0]])
     case = made_case(slices=3, measures={"entropy": scored([0.1, 0.2, 0.3], labels)})
