@@ -25,9 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Look:
-    """How cases are looked at: for which strategy, with which model (None: without one)."""
+    """How cases are looked at: for which strategy, with which model (None: without one).
+
+    `schema`: the same for all cases, whatever labels are added meanwhile.
+    """
 
     strategy: Strategy
+    schema: LabelSchema
     predictor: Predictor | None
     passes: int
     seed: int
@@ -37,7 +41,7 @@ class Look:
 
         Raises StudyError, ImageError, ModelError or SelectionError when it can't be seen.
         """
-        needs, schema = self.strategy.needs, study.schema
+        needs, schema = self.strategy.needs, self.schema
         sees_model = self.predictor is not None and self.strategy.uses_model
         if not sees_model and "images" not in needs:
             return evidence

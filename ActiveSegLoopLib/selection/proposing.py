@@ -17,6 +17,7 @@ from ActiveSegLoopLib.selection.looking import Look
 from ActiveSegLoopLib.selection.picking import Rules, pick
 from ActiveSegLoopLib.selection.proposal import UNITS, Proposal
 from ActiveSegLoopLib.selection.strategies import DEFAULTS, FIRST, Strategy, get_strategy
+from ActiveSegLoopLib.study.schema import LabelSchema
 from ActiveSegLoopLib.study.study import Study
 
 if TYPE_CHECKING:
@@ -64,19 +65,20 @@ def propose(
         )
     if round_index is None:
         round_index = sum(item.state == "finished" for item in study.rounds())
-    cases = _pool(study, unit, plane)
+    schema = study.schema
+    cases = _pool(study, schema, unit, plane)
     cases = _worth_looking(study, cases, chosen, per_class)
     if predictor is None and current is not None and chosen.uses_model:
         from ActiveSegLoopLib.model.prediction import Predictor
 
         predictor = Predictor.load(current.folder, device)
-    look = Look(chosen, predictor, passes, seed)
+    look = Look(chosen, schema, predictor, passes, seed)
     seen = _seen(study, cases, look, report, should_stop)
     agreements = [case.agreement for case in seen if case.agreement is not None]
     if current is not None and agreements:
         # For the sigma rule of the advice.
         note_p_score(study, current.number, float(np.nanmean(np.concatenate(agreements))))
-    labels = study.schema.labels
+    labels = schema.labels
     candidates = Candidates(seen, labels, unit, count, seed, round_index, rounds)
     asked = current.number if current is not None and chosen.uses_model else None
     found = [
@@ -120,7 +122,9 @@ def _check(unit, count, plane, min_distance_mm, per_case) -> None:
         )
 
 
-def _pool(study: Study, unit: str, plane: str) -> dict[str, CaseEvidence]:
+def _pool(
+    study: Study, schema: LabelSchema, unit: str, plane: str
+) -> dict[str, CaseEvidence]:
     """What the annotations tell of every case of the pool."""
     cases = study.cases("pool")
     if not cases:
@@ -134,7 +138,7 @@ def _pool(study: Study, unit: str, plane: str) -> dict[str, CaseEvidence]:
         revision = study.latest(case)
         found[case.name] = annotation_evidence(
             case.name, case.geometry, revision.annotations if revision else (), plane,
-            study.schema, refused.get(case.name, ()),
+            schema, refused.get(case.name, ()),
         )
     return found
 

@@ -174,6 +174,16 @@ def test_a_label_that_was_never_annotated_gets_its_share(study, predictor):
     assert "nothing is known of 'nerve' there" in found[0].reason
 
 
+def test_a_label_that_joins_while_it_looks_is_for_the_next_time(study, predictor):
+    def report(kind, **data):
+        if kind == "progress" and data["step"] == 1:
+            study.add_label(Label("late", 9, "late"))
+
+    found = propose(study, count=4, predictor=predictor, passes=2, report=report)
+    assert len(found) == 4 and "late" in study.schema.ids
+    assert len(propose(study, count=4, predictor=predictor, passes=2)) == 4
+
+
 def test_the_order_in_which_cases_were_added_changes_nothing(tmp_path, predictor):
     answers = []
     for order in ((0, 1, 2), (2, 0, 1)):
