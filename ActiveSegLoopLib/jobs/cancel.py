@@ -16,6 +16,10 @@ from ActiveSegLoopLib.jobs.torchrun import part_and_parts
 
 # How often the cancel file is looked for, in seconds: it may lie on a slow network drive.
 _SECONDS_BETWEEN_LOOKS = 0.2
+# A step that takes longer than this after stdin was closed is ended: whoever started the job may
+# be gone, and nobody else would. What is stored is stored as a whole or not at all.
+_SECONDS_OF_GRACE = 60.0
+_STATUS = 130  # as after Ctrl-C
 
 
 class Cancelled(Exception):
@@ -27,7 +31,7 @@ class Cancel:
 
     A program that started the job through a launcher can't reach it with a signal: it makes the
     file `file`, or closes the job's standard input when `watch_stdin` is set. A second Ctrl-C or
-    SIGTERM ends the process at once.
+    SIGTERM ends the process at once; so does a closed standard input after a minute.
 
         with Cancel(file=Path("stop")) as should_stop:
             while not should_stop(): ...
@@ -40,6 +44,7 @@ class Cancel:
         self._next_look = 0.0
         self._handlers: dict[int, object] = {}
         self._interrupt = False
+        self._left = threading.Event()
 
     def __enter__(self) -> Cancel:
         if threading.current_thread() is threading.main_thread():
@@ -53,6 +58,7 @@ class Cancel:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers.clear()
+        self._left.set()
 
     def __call__(self) -> bool:
         """Whether the job should stop."""
@@ -99,3 +105,5 @@ class Cancel:
         except OSError:
             pass  # there is no stdin at all, which is as good as closed
         self._asked.set()
+        if not self._left.wait(_SECONDS_OF_GRACE):
+            os._exit(_STATUS)

@@ -13,7 +13,9 @@ from ActiveSegLoopLib.jobs.cancel import Cancel, Cancelled
 LOOP = """
 import sys, time
 from pathlib import Path
+from ActiveSegLoopLib.jobs import cancel
 from ActiveSegLoopLib.jobs.cancel import Cancel
+cancel._SECONDS_OF_GRACE = {grace}
 with Cancel(*{arguments}) as should_stop:
     print("ready", flush=True)
     while not should_stop():
@@ -23,10 +25,10 @@ with Cancel(*{arguments}) as should_stop:
 """
 
 
-def start(arguments="()", after="pass"):
+def start(arguments="()", after="pass", grace=60):
     """A process that loops until it is cancelled, and has begun to."""
     process = subprocess.Popen(
-        [sys.executable, "-c", LOOP.format(arguments=arguments, after=after)],
+        [sys.executable, "-c", LOOP.format(arguments=arguments, after=after, grace=grace)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )
     assert process.stdout.readline() == "ready\n"
@@ -51,6 +53,13 @@ def test_a_closed_stdin_stops_it_when_asked_for():
     process.stdin.close()
     assert process.stdout.readline() == "kindly\n"
     assert process.wait(5) == 0
+
+
+def test_a_step_that_never_ends_is_ended_some_time_after_stdin_was_closed():
+    process = start("(None, True)", after="time.sleep(60)", grace=0.2)
+    process.stdin.close()
+    assert process.stdout.readline() == "kindly\n"
+    assert process.wait(10) == 130
 
 
 def test_a_file_stops_it_when_it_appears(tmp_path):
