@@ -273,6 +273,7 @@ class NextSection(Section):
             self.panel.study_changed()
 
         self.labeling.accept(slices, stored)
+        self.ui.currentLabel.text = _("{case}: what was accepted is kept.").format(case=case)
         self.drafts.hide()
         if proposal is not None and not is_whole and index != proposal.index:
             self.tell(

@@ -25,7 +25,7 @@ class SegmentSection(Section):
         )
         self.follower = Follower()
         self.remaining = Remaining()
-        self._done = 0
+        self._done, self._left = 0, ""
         self.ui.segmentButton.connect("clicked(bool)", self.on_segment)
         self.ui.segmentListButton.connect("clicked(bool)", self.on_segment_list)
         self.ui.segmentCasesButton.connect("clicked(bool)", self.on_segment_cases)
@@ -109,9 +109,8 @@ class SegmentSection(Section):
         if not ensure_packages(self.panel):
             return
         task = self.logic.loop.start_segmenting(things, self.parameters.device.value)
-        self._done = 0
+        self._done, self._left = 0, ""
         self._set_busy(True)
-        self.tell(_("Loading the model..."))
         self.follower.follow(task, self.on_event, self.on_end)
 
     def on_event(self, event: Any) -> None:
@@ -122,8 +121,12 @@ class SegmentSection(Section):
             self.ui.segmentProgressBar.setRange(0, total)
             self.ui.segmentProgressBar.value = step
             left = self.remaining.seconds("segmenting", step, total)
-            if left:
-                self.tell(_("{time} left.").format(time=duration(left)))
+            self._left = _(" {time} left.").format(time=duration(left)) if left else ""
+        elif kind == "begun":
+            text = _("Segmenting {name} ({step} of {total})...")
+            if event["step"] == 1:
+                text = _("Loading the model and segmenting {name} (1 of {total})...")
+            self.tell(text.format(**event) + self._left)
         elif kind == "segmented":
             self._done += 1
             self.tell(_("{name} is segmented ({seconds} s).").format(

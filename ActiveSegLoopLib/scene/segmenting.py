@@ -49,9 +49,9 @@ class Segmenting:
                 print(event)               # {"event": "segmented", "name": ..., "node": ...}
             time.sleep(0.1)
 
-    Events: "progress", "warning", "segmented" (with its segmentation node, None for a case whose
-    image isn't in the scene), "error" (the others go on), and last "exit" with the status. A case's
-    segmentation is also kept in the study.
+    Events: "begun", "progress", "warning", "segmented" (with its segmentation node, None for a case
+    whose image isn't in the scene), "error" (the others go on), and last "exit" with the status. A
+    case's segmentation is also kept in the study.
     """
 
     def __init__(self, study: Study, worker: WarmWorker, things: Sequence[Any]) -> None:
@@ -117,6 +117,8 @@ class Segmenting:
     def _go_on(self, events: list[dict[str, Any]]) -> None:
         item = self._items[self._number]
         if self._request is None and self._step is None:
+            step, total = self._number + 1, len(self._items)
+            events.append({"event": "begun", "name": item.name, "step": step, "total": total})
             if item.case is not None:
                 self._request = self._worker.segment_case(item.case.name)
                 return

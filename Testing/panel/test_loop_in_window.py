@@ -60,6 +60,7 @@ def test_train_segment_compare_and_look_at_the_progress(labeled, study):
     node = panel.sections["next"].labeling.opened.volume_node
     panel.ui.segmentVolumeSelector.setCurrentNode(node)
     panel.ui.segmentButton.click()
+    until(lambda: panel.ui.segmentMessageLabel.text.startswith("Loading the model and segmenting"))
     until(lambda: idle(panel), PATIENCE)
     assert panel.ui.segmentMessageLabel.text == "Segmented: 1."
     made = slicer.mrmlScene.GetFirstNodeByName("p3 model")

@@ -296,6 +296,8 @@ def test_cases_and_volumes_are_segmented_and_an_edited_result_is_never_lost(
     while task.is_running:
         events += task.poll()
         time.sleep(0.02)
+    begun = [(e["name"], e["step"], e["total"]) for e in events if e["event"] == "begun"]
+    assert begun == [("p1", 1, 4), ("CTChest", 2, 4), ("nothing", 3, 4), ("p2", 4, 4)]
     done = {e["name"]: e for e in events if e["event"] == "segmented"}
     assert list(done) == ["p1", "CTChest", "p2"] and done["p2"]["node"] is None
     assert task.status == 1 and task.error.startswith("nothing: 'nothing' has no voxels")
