@@ -32,6 +32,7 @@ class Chart(qt.QWidget):
         self.marked: float | None = None
         self.x_range: tuple[float, float] | None = None
         self.y_range: tuple[float, float] | None = None
+        self.scales: dict[str, tuple[float, float]] = {}
         self.has_lines = True
         self.on_click: Callable[[float], None] | None = None
         self.setFixedHeight(height)
@@ -45,15 +46,17 @@ class Chart(qt.QWidget):
         y_range: tuple[float, float] | None = None,
         colors: Mapping[str, Color] | None = None,
         has_lines: bool = True,
+        scales: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
         """Draw these curves: points (x, y) by title; a range None is that of the values.
 
-        Without lines each point is a bar that rises from the axis.
+        Without lines each point is a bar that rises from the axis. A curve named in `scales` has
+        this vertical range for itself; the legend tells it.
         """
         self.curves = {title: list(points) for title, points in curves.items()}
         self.x_title, self.has_lines = x_title, has_lines
         self.x_range, self.y_range = x_range, y_range
-        self.colors = dict(colors or {})
+        self.colors, self.scales = dict(colors or {}), dict(scales or {})
         self.update()
 
     def mark(self, x: float | None) -> None:
@@ -90,7 +93,9 @@ class Chart(qt.QWidget):
         seen = [p for points in self.curves.values() for p in points if math.isfinite(p[1])]
         if not seen:
             return None
-        xs, ys = [x for x, _ in seen], [y for _, y in seen]
+        xs = [x for x, _ in seen]
+        shared = [points for title, points in self.curves.items() if title not in self.scales]
+        ys = [y for points in shared for _, y in points if math.isfinite(y)] or [0.0, 1.0]
         low, high = self.y_range or (min(ys), max(ys))
         across = self.x_range or (min(xs), max(xs))
         return across, (low, high if high > low else low + 1)
@@ -110,9 +115,9 @@ class Chart(qt.QWidget):
             return
         (x_low, x_high), (y_low, y_high) = ranges
 
-        def place(x: float, y: float) -> Any:
+        def place(x: float, y: float, low: float = y_low, high: float = y_high) -> Any:
             across = (x - x_low) / (x_high - x_low) if x_high > x_low else 0.5
-            up = min(max((y - y_low) / (y_high - y_low), 0.0), 1.0)
+            up = min(max((y - low) / (high - low), 0.0), 1.0)
             return qt.QPointF(left + across * (right - left), bottom - up * (bottom - top))
 
         painter.drawText(qt.QPointF(left, self.height - _MARGIN), _number(x_low))
@@ -126,9 +131,9 @@ class Chart(qt.QWidget):
             painter.drawLine(place(self.marked, y_low), place(self.marked, y_high))
         for title, points in self.curves.items():
             painter.setPen(qt.QPen(self._color(title), 1.5))
-            before = None
+            before, scale = None, self.scales.get(title, (y_low, y_high))
             for x, y in points:
-                here = place(x, y) if math.isfinite(y) else None
+                here = place(x, y, *scale) if math.isfinite(y) else None
                 if here is not None and before is not None and self.has_lines:
                     painter.drawLine(before, here)
                 if here is not None and not self.has_lines:
@@ -143,6 +148,8 @@ class Chart(qt.QWidget):
         at = float(_MARGIN)
         for title in self.curves:
             painter.setPen(self._color(title))
+            if title in self.scales:
+                title += " ({} … {})".format(*map(_number, self.scales[title]))
             painter.drawText(qt.QPointF(at, baseline), title)
             at += metrics.boundingRect(title + "  ").width() + 8
         painter.setPen(self.palette.color(qt.QPalette.WindowText))

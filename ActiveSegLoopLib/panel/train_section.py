@@ -96,7 +96,8 @@ class TrainSection(Section):
             self.tell(str(event.get("text", "")))
         if self.curve.add(event):
             self.ui.trainChartFrame.visible = True
-            self.chart.show_curves(self.curve.curves(), _("step"))
+            dice = {_("Dice"): (0.0, 1.0)}
+            self.chart.show_curves(self.curve.curves(), _("step"), scales=dice)
 
     def on_end(self, job: Any) -> None:
         """The job has ended: a quiet note, and new proposals."""

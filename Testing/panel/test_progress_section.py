@@ -69,3 +69,14 @@ def test_the_report_is_written_and_opened(trained, study, monkeypatch):
     )
     assert len(opened) == 1
     assert (study.folder / "report").is_dir()
+
+
+def test_a_curve_with_a_scale_of_its_own_leaves_the_others_theirs(trained):
+    chart = trained.sections["train"].chart
+    curves = {"Loss": [(1, 3.0), (2, 1.0)], "Dice": [(2, 0.5)]}
+    chart.show_curves(curves, scales={"Dice": (0.0, 1.0)})
+    assert chart._ranges() == ((1, 2), (1.0, 3.0))
+    chart.show_curves(curves)
+    assert chart._ranges() == ((1, 2), (0.5, 3.0))
+    chart.show_curves({"Dice": [(2, 0.5)]}, scales={"Dice": (0.0, 1.0)})
+    assert chart._ranges() == ((2, 2), (0.0, 1.0))
