@@ -37,8 +37,8 @@ BASELINES = "random,equal_interval,random_foreground"
 # Folder of the images, and the options of `simulate`.
 EXPERIMENTS = {
     "hippocampus-slices": ("hippocampus", [
-        *HIPPOCAMPUS, "--unit", "slice", "--strategy", f"default,{BASELINES},entropy,clasp",
-        "--start", "40", "--step", "75", "--rounds", "5",
+        *HIPPOCAMPUS, "--unit", "slice", "--strategy", f"default,{BASELINES}",
+        "--start", "72", "--step", "72", "--rounds", "5", "--iterations", "400",
     ]),
     "hippocampus-volumes": ("hippocampus", [
         *HIPPOCAMPUS, "--unit", "volume", "--strategy", "default,random",
@@ -46,7 +46,7 @@ EXPERIMENTS = {
     ]),
     "headneck-slices": ("headneck_ct", [
         *HEADNECK, "--unit", "slice", "--strategy", f"default,{BASELINES}",
-        "--start", "60", "--step", "60", "--rounds", "4", "--iterations", "400",
+        "--start", "60", "--step", "60", "--rounds", "3", "--iterations", "300",
     ]),
     "hippocampus-virtues": ("hippocampus", [
         "--virtues", *HIPPOCAMPUS, "--intervals", "1,2,4,8", "--diversity", "0.05,0.1,0.3,1",
