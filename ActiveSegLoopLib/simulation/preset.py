@@ -32,3 +32,11 @@ def simulation(gpu: bool) -> Preset:
         hold_out=False,
         warm_start=True,
     )
+
+
+@preset("simulation-small")
+def simulation_small(gpu: bool) -> Preset:
+    """The same for small organs: their voxels weigh more, or so few steps don't learn them."""
+    recipe = simulation(gpu)
+    training = replace(recipe.segmenter, balance=0.5)
+    return replace(recipe, segmenter=training, locator=training)

@@ -46,7 +46,8 @@ EXPERIMENTS = {
     ]),
     "headneck-slices": ("headneck_ct", [
         *HEADNECK, "--unit", "slice", "--strategy", f"default,{BASELINES}",
-        "--start", "60", "--step", "60", "--rounds", "3", "--iterations", "300",
+        "--start", "60", "--step", "60", "--rounds", "3", "--iterations", "400",
+        "--preset", "simulation-small", "--no-full",
     ]),
     "hippocampus-virtues": ("hippocampus", [
         "--virtues", *HIPPOCAMPUS, "--intervals", "1,2,4,8", "--diversity", "0.05,0.1,0.3,1",
