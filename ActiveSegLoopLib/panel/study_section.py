@@ -12,6 +12,7 @@ from ActiveSegLoopLib.panel.adding import Adding
 from ActiveSegLoopLib.panel.icons import set_icons
 from ActiveSegLoopLib.panel.labels import Labels
 from ActiveSegLoopLib.panel.overview import overview, role_text, state_text, study_text
+from ActiveSegLoopLib.panel.places import ask_places
 from ActiveSegLoopLib.panel.section import Section, guarded, pressed
 from ActiveSegLoopLib.panel.tables import current_key, fill, key_of, stretch
 
@@ -38,6 +39,7 @@ class StudySection(Section):
         self.ui.caseTable.connect("cellDoubleClicked(int,int)", self.on_case_double_clicked)
         self.ui.caseTable.connect("itemSelectionChanged()", self.on_case_selected)
         self.ui.openCaseButton.connect("clicked(bool)", self.on_open_case)
+        self.ui.locateButton.connect("clicked(bool)", self.on_locate)
         stretch(self.ui.caseTable, 0)
         # By the click on a heading, and not before: in the order in which they were added.
         self.ui.caseTable.horizontalHeader().setSortIndicator(-1, qt.Qt.AscendingOrder)
@@ -118,7 +120,8 @@ class StudySection(Section):
     @guarded
     def on_case_selected(self) -> None:
         """A row was chosen, or none."""
-        self.ui.openCaseButton.enabled = current_key(self.ui.caseTable) is not None
+        chosen = current_key(self.ui.caseTable) is not None
+        self.ui.openCaseButton.enabled = self.ui.locateButton.enabled = chosen
 
     @guarded
     def on_case_double_clicked(self, row: int, column: int) -> None:
@@ -129,6 +132,25 @@ class StudySection(Section):
     def on_open_case(self) -> None:
         """Open the case of the chosen row."""
         self.panel.open_case(current_key(self.ui.caseTable))
+
+    @pressed
+    def on_locate(self) -> None:
+        """Ask where the image of the chosen case lies now that it was moved."""
+        study, case = self.study, self.study.case(current_key(self.ui.caseTable))
+        places = ask_places(case)
+        if places is None:
+            return
+
+        def located(case: Any) -> None:
+            self.tell(
+                _("The image of {case} is read from {places} now.").format(
+                    case=case.name, places=", ".join(map(str, case.channels))
+                )
+            )
+
+        self.panel.background.start(
+            lambda: study.relocate(case, places), located, self.tell_error
+        )
 
     def _opened(self, study: Any) -> None:
         line = self.ui.studyPathLineEdit

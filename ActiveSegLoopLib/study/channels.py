@@ -64,7 +64,8 @@ def verified(channel: Channel, folder: Path, case: str, trust_stamp: bool = True
     if not path.exists():
         raise StudyError(
             f"The image of case '{case}' isn't at {path} any more: put it back, or tell the study "
-            f"where it lies now: activesegloop relocate STUDY {case} FILE"
+            f"where it lies now (in Slicer by Moved..., else activesegloop relocate STUDY {case} "
+            "FILE)."
         )
     state = stamp(path)
     if trust_stamp and state is not None and state == channel.stamp:

@@ -1,5 +1,7 @@
 """The section Study: a study's folder, its labels and its images."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from ActiveSegLoopLib.study.study import Study
@@ -175,3 +177,31 @@ def test_a_text_of_several_lines_takes_no_room_from_what_is_below(panel):
     assert label.minimumHeight >= 3 * one > 0
     panel.sections["study"].tell("")
     assert label.minimumHeight == 0
+
+
+def test_a_case_whose_image_was_moved_is_told_where_it_lies_now(panel, study, tmp_path, monkeypatch):
+    from ActiveSegLoopLib.panel import places
+
+    open_in(panel, study.folder)
+    assert not panel.ui.locateButton.enabled
+    panel.ui.caseTable.setCurrentCell(0, 0)
+    former = study.case("p1").channels[0]
+    moved = tmp_path / "elsewhere" / former.name
+    moved.parent.mkdir()
+    former.rename(moved)
+    answers = ["", str(study.case("p2").channels[0]), str(moved)]
+    dialog = SimpleNamespace(
+        getOpenFileName=lambda parent, title, folder: answers.pop(0),
+        getExistingDirectory=lambda parent, title, folder: pytest.fail("it isn't a DICOM folder"),
+    )
+    monkeypatch.setattr(places.qt, "QFileDialog", dialog, raising=False)
+
+    def locate():
+        panel.ui.locateButton.click()
+        until(lambda: not panel.background.is_busy)
+        return panel.ui.studyMessageLabel.text
+
+    assert locate() == "" and study.case("p1").channels[0] == former, "the user canceled"
+    assert "p1" in locate() and study.case("p1").channels[0] == former, "it was another image"
+    assert locate() == f"The image of p1 is read from {moved} now."
+    assert len(study.volumes(study.case("p1"))) == 1
