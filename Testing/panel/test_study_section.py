@@ -179,7 +179,9 @@ def test_a_text_of_several_lines_takes_no_room_from_what_is_below(panel):
     assert label.minimumHeight == 0
 
 
-def test_a_case_whose_image_was_moved_is_told_where_it_lies_now(panel, study, tmp_path, monkeypatch):
+def test_a_case_whose_image_was_moved_is_told_where_it_lies_now(
+    panel, study, tmp_path, monkeypatch
+):
     from ActiveSegLoopLib.panel import places
 
     open_in(panel, study.folder)

@@ -91,7 +91,9 @@ def test_a_start_comes_before_what_begins_with_it():
     assert {run.strategy for run in runs} == {START, FULL, "random", "equal_interval"}
 
 
-@pytest.mark.parametrize(("recipe", "full"), [("simulation", 3), ("simulation-small", 3), ("default", 1)])
+@pytest.mark.parametrize(
+    ("recipe", "full"), [("simulation", 3), ("simulation-small", 3), ("default", 1)]
+)
 def test_full_annotation_is_trained_as_long_as_the_strategies(recipe, full):
     chosen = settings(rounds=3, preset=recipe)
     rounds = [chosen.rounds_of(RunKey(name, 0)) for name in (START, FULL, "random")]
