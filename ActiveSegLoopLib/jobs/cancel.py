@@ -19,7 +19,8 @@ _SECONDS_BETWEEN_LOOKS = 0.2
 # A step that takes longer than this after stdin was closed is ended: whoever started the job may
 # be gone, and nobody else would. What is stored is stored as a whole or not at all.
 _SECONDS_OF_GRACE = 60.0
-_STATUS = 130  # as after Ctrl-C
+# The exit status of a job that was stopped, as after Ctrl-C.
+CANCELLED = 130
 
 
 class Cancelled(Exception):
@@ -106,4 +107,4 @@ class Cancel:
             pass  # there is no stdin at all, which is as good as closed
         self._asked.set()
         if not self._left.wait(_SECONDS_OF_GRACE):
-            os._exit(_STATUS)
+            os._exit(CANCELLED)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ActiveSegLoopLib.errors import ActiveSegLoopError
-from ActiveSegLoopLib.jobs.cancel import Cancel, Cancelled
+from ActiveSegLoopLib.jobs.cancel import CANCELLED, Cancel, Cancelled
 from ActiveSegLoopLib.jobs.events import JsonEvents, machine_stdout, write_json
 from ActiveSegLoopLib.jobs.log import JobLog
 from ActiveSegLoopLib.jobs.progress import PersonEvents
@@ -21,7 +21,7 @@ from ActiveSegLoopLib.jobs.torchrun import part_and_parts
 if TYPE_CHECKING:
     from ActiveSegLoopLib.study.study import Study
 
-SUCCESS, FAILURE, USAGE, CANCELLED = 0, 1, 2, 130
+SUCCESS, FAILURE, USAGE = 0, 1, 2  # and CANCELLED
 
 
 class Job:
