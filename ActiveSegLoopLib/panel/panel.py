@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -54,6 +53,7 @@ class Panel(VTKObservationMixin):
         self.parameters: Any = None
         self._connected: int | None = None
         self._restoring = False
+        self._is_importing = False
         self._to_restore: Remembered | None = None
         self._restoring_timer = qt.QTimer()
         self._restoring_timer.setSingleShot(True)
@@ -118,11 +118,18 @@ class Panel(VTKObservationMixin):
 
         Its libraries take most of a second, and the window must not wait for them.
         """
-        if _ENGINE in sys.modules:
+        # It is among the modules from the beginning of its import on.
+        if _ENGINE in sys.modules and not self._is_importing:
             then()
             return
+        self._is_importing = True
+
+        def imported(engine: Any) -> None:
+            self._is_importing = False
+            then()
+
         failed = self.sections["study"].tell_error
-        self.background.start(lambda: import_module(_ENGINE), lambda engine: then(), failed)
+        self.background.start(lambda: import_module(_ENGINE), imported, failed)
 
     def open_study(self, study: Any) -> None:
         """Show this study, None for none, in all sections."""
@@ -230,11 +237,16 @@ class Panel(VTKObservationMixin):
         if folder and not Path(folder).is_dir():
             self.sections["study"].tell_missing(folder)
         elif folder and (self.study is None or str(self.study.folder) != folder):
-            if _ENGINE not in sys.modules:
-                self.when_ready(lambda: self.restore(remembered))
-                return
-            self.sections["study"].open_folder(folder)
-        if self.study is not None and str(self.study.folder) == folder:
+            self.when_ready(lambda: self._open_and_restore(remembered))
+            return
+        self._restore_sections(remembered)
+
+    def _open_and_restore(self, remembered: Remembered) -> None:
+        self.sections["study"].open_folder(remembered.study_folder)
+        self._restore_sections(remembered)
+
+    def _restore_sections(self, remembered: Remembered) -> None:
+        if self.study is not None and str(self.study.folder) == remembered.study_folder:
             for section in self.sections.values():
                 section.restore(remembered)
 
@@ -276,8 +288,8 @@ class Panel(VTKObservationMixin):
             return
         try:
             self.restore(remembered)
-        except Exception:
-            logging.exception("ActiveSegLoop: the panel couldn't be shown as the scene says.")
+        except Exception as error:
+            self.sections["study"].tell_error(error)
 
 
 def named_widgets(top: Any) -> dict[str, Any]:

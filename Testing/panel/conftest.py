@@ -9,6 +9,12 @@ from ActiveSegLoopLib.study.schema import LabelSchema
 from ActiveSegLoopLib.study.study import Study
 from Testing.panel.cases import add_case
 
+# What the log says of an exception in what follows a job or a thread; no user sees it.
+FAILURES = (
+    "ActiveSegLoop: an event of a job couldn't be shown.",
+    "ActiveSegLoop: what follows a background step failed.",
+)
+
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 
@@ -28,8 +34,8 @@ def application(tmp_path_factory):
 
 
 @pytest.fixture
-def slots(application, monkeypatch):
-    """What happened in slots; an exception in one fails the test."""
+def slots(application, monkeypatch, caplog):
+    """What happened in slots; an exception in one, or in what follows a job, fails the test."""
     from Testing.panel import pythonqt
     from Testing.panel.window import install
 
@@ -44,6 +50,8 @@ def slots(application, monkeypatch):
     yield pythonqt.SLOTS
     for error in pythonqt.SLOTS.errors:
         raise error
+    told = [record.getMessage() for record in caplog.get_records("call")]
+    assert [text for text in told if text in FAILURES] == []
 
 
 @pytest.fixture

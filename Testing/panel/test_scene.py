@@ -140,5 +140,5 @@ def test_the_recipes_are_those_of_the_engine():
     pytest.importorskip("torch")
     from ActiveSegLoopLib.model.presets import PRESETS
 
-    # The recipe of experiments is for simulate alone, and there only once it was imported.
+    # The recipes of experiments are for simulate alone, and there only once it was imported.
     assert named == set(PRESETS) - {"simulation", "simulation-small"}

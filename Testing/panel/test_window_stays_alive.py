@@ -237,3 +237,26 @@ def test_the_engine_is_imported_by_a_thread_before_the_first_study_opens(
     wait(panel)
     assert panel.study.folder == study.folder
     assert len(threads) == 1 and threads[0] is not threading.main_thread()
+
+
+def test_a_second_press_waits_for_the_engine_without_the_window(panel, study, monkeypatch):
+    from ActiveSegLoopLib.panel import panel as module
+
+    engine = sys.modules[module._ENGINE]
+    begun, may_end = threading.Event(), threading.Event()
+    monkeypatch.delitem(sys.modules, module._ENGINE)
+
+    def imported(name):
+        sys.modules[name] = engine  # where a module is as soon as its import begins
+        begun.set()
+        may_end.wait(10)
+
+    monkeypatch.setattr(module, "import_module", imported)
+    panel.ui.studyPathLineEdit.currentPath = str(study.folder)
+    panel.ui.openButton.click()
+    assert begun.wait(10)
+    panel.ui.openButton.click()
+    assert panel.study is None
+    may_end.set()
+    wait(panel)
+    assert panel.study.folder == study.folder
