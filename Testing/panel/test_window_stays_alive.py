@@ -223,7 +223,7 @@ def test_the_engine_is_imported_by_a_thread_before_the_first_study_opens(
 ):
     from ActiveSegLoopLib.panel import panel as module
 
-    engine, threads = sys.modules[module._ENGINE], []
+    engine, threads = importlib.import_module(module._ENGINE), []
     monkeypatch.delitem(sys.modules, module._ENGINE)
 
     def imported(name):
@@ -242,7 +242,7 @@ def test_the_engine_is_imported_by_a_thread_before_the_first_study_opens(
 def test_a_second_press_waits_for_the_engine_without_the_window(panel, study, monkeypatch):
     from ActiveSegLoopLib.panel import panel as module
 
-    engine = sys.modules[module._ENGINE]
+    engine = importlib.import_module(module._ENGINE)
     begun, may_end = threading.Event(), threading.Event()
     monkeypatch.delitem(sys.modules, module._ENGINE)
 
