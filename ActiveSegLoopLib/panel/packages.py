@@ -88,13 +88,11 @@ def _install_torch() -> None:
 
 
 def _install_others(requirements: str) -> None:
-    if hasattr(slicer, "packaging"):
-        slicer.packaging.pip_ensure(
-            slicer.packaging.load_requirements(requirements), requester=NAME, prompt_install=False
-        )
-    else:
-        for line in _lines(requirements):
-            slicer.util.pip_install(line)
+    from slicer import packaging  # not there before somebody imports it
+
+    packaging.pip_ensure(
+        packaging.load_requirements(requirements), requester=NAME, prompt_install=False
+    )
 
 
 def _lines(requirements: str) -> list[str]:

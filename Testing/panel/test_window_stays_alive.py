@@ -145,7 +145,10 @@ def test_nothing_is_asked_or_fetched_when_all_packages_are_there(panel, asked, m
     assert asked.texts == []
 
 
-def test_missing_packages_are_asked_for_once_and_torch_comes_first(panel, asked, monkeypatch):
+@pytest.mark.parametrize("is_imported", [True, False])
+def test_missing_packages_are_asked_for_once_and_torch_comes_first(
+    panel, asked, monkeypatch, is_imported
+):
     from ActiveSegLoopLib.panel import packages
 
     done = []
@@ -161,10 +164,11 @@ def test_missing_packages_are_asked_for_once_and_torch_comes_first(panel, asked,
         load_requirements=lambda path: path,
         pip_ensure=lambda requirements, **options: done.append(("pip", options)),
     )
-    monkeypatch.setitem(
-        __import__("sys").modules, "PyTorchUtils", SimpleNamespace(PyTorchUtilsLogic=Logic)
-    )
-    monkeypatch.setattr(slicer, "packaging", packaging, raising=False)
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", SimpleNamespace(PyTorchUtilsLogic=Logic))
+    if is_imported:
+        monkeypatch.setattr(slicer, "packaging", packaging, raising=False)
+    else:  # as in Slicer, until somebody asks for it
+        monkeypatch.setitem(sys.modules, "slicer.packaging", packaging)
     assert packages.ensure_packages(panel)
     assert len(asked.texts) == 1 and "PyTorch" in asked.texts[0]
     assert done[0] == ("torch", False, ">=2.8")
