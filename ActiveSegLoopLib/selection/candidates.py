@@ -119,6 +119,15 @@ class Candidates:
         return self.annotated.any(axis=1)
 
     @property
+    def unlearned(self) -> np.ndarray:
+        """Labeled, for the label in focus or else for any, since the model was trained (n,)."""
+        marks = self._concatenated([
+            np.zeros_like(case.annotated) if case.unlearned is None else case.unlearned
+            for case in self.cases
+        ], (0, len(self.labels))).astype(bool)
+        return marks.any(axis=1) if self.focus is None else marks[:, self.focus]
+
+    @property
     def open(self) -> np.ndarray:
         """What may still be proposed: bool (n,)."""
         found = self.available & ~self.labeled

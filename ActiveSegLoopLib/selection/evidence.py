@@ -18,7 +18,8 @@ from ActiveSegLoopLib.study.schema import LabelSchema
 class CaseEvidence:
     """A case and its items: the slices of a plane, or the volume as its only item (plane None).
 
-    annotated: bool (items, labels). refused: items that a person skipped or flagged, bool
+    annotated: bool (items, labels). unlearned: what of it the model that is asked wasn't trained
+    on, bool (items, labels); None is nothing. refused: items that a person skipped or flagged, bool
     (items,). spacing: mm from slice to slice (NaN for a volume). What only some strategies need
     is None where it wasn't asked for: measures by name; foreground, the voxels of each label as
     the model sees them (items, labels); features of the network (items, F); image, features of
@@ -37,6 +38,7 @@ class CaseEvidence:
     image: np.ndarray | None = None
     agreement: np.ndarray | None = None
     dice: np.ndarray | None = None
+    unlearned: np.ndarray | None = None
 
     @property
     def items(self) -> int:
@@ -58,15 +60,21 @@ def annotation_evidence(
     plane: str | None,
     schema: LabelSchema,
     refused: Collection[int] | None = (),
+    learned: Sequence[Annotation] = (),
 ) -> CaseEvidence:
     """What the annotations tell of a case's slices in a plane, or of the volume (plane None).
 
-    refused: items not to propose again; None is all.
+    refused: items not to propose again; None is all. learned: the annotations that the model was
+    trained on.
     """
-    if plane is None:
-        annotated = annotated_volume(annotations, geometry, schema)[None]
-    else:
-        annotated = annotated_slices(annotations, geometry, plane, schema)
+
+    def covered(some: Sequence[Annotation]) -> np.ndarray:
+        if plane is None:
+            return annotated_volume(some, geometry, schema)[None]
+        return annotated_slices(some, geometry, plane, schema)
+
+    annotated = covered(annotations)
     marks = np.zeros(len(annotated), bool)
     marks[slice(None) if refused is None else list(refused)] = True
-    return CaseEvidence(name, geometry, plane, annotated, marks)
+    unlearned = annotated & ~covered(learned)
+    return CaseEvidence(name, geometry, plane, annotated, marks, unlearned=unlearned)

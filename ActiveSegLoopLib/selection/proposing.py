@@ -133,12 +133,16 @@ def _pool(
         )
     plane = plane if unit == "slice" else None
     refused = _refused(study, plane)
+    current = study.current_round()
+    learned = {revision.case: revision.annotations for revision in current.revisions} if (
+        current
+    ) else {}
     found = {}
     for case in cases:
         revision = study.latest(case)
         found[case.name] = annotation_evidence(
             case.name, case.geometry, revision.annotations if revision else (), plane,
-            schema, refused.get(case.name, ()),
+            schema, refused.get(case.name, ()), learned.get(case.name, ()),
         )
     return found
 

@@ -8,7 +8,9 @@ from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.selection.candidates import Candidates
 from ActiveSegLoopLib.selection.evidence import CaseEvidence
+from ActiveSegLoopLib.selection.picking import Rules, pick
 from ActiveSegLoopLib.selection.scores import Measure
+from ActiveSegLoopLib.selection.strategies import get_strategy
 from ActiveSegLoopLib.study import LabelSchema
 
 SCHEMA = LabelSchema.parse("3=artery,7=vein")
@@ -80,3 +82,11 @@ def scored(overall, labels=None) -> Measure:
 def candidates(*cases: CaseEvidence, unit="slice", **more) -> Candidates:
     """Them side by side."""
     return Candidates(cases, SCHEMA.labels, unit, **more)
+
+
+def picks(name, found, **rules):
+    """Case and slice of each pick, and the reasons."""
+    rules = {"min_distance_mm": 0.0} | rules
+    chosen = list(pick(found, get_strategy(name, found.unit), Rules(**rules)))
+    places = [(found.cases[found.case[p.number]].name, int(found.index[p.number])) for p in chosen]
+    return places, [p.reason for p in chosen]

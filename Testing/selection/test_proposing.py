@@ -17,7 +17,9 @@ from ActiveSegLoopLib.model.network import UNet
 from ActiveSegLoopLib.model.prediction import Predictor
 from ActiveSegLoopLib.model.trainer import Stopped
 from ActiveSegLoopLib.selection import looking
+from ActiveSegLoopLib.selection.candidates import Candidates
 from ActiveSegLoopLib.selection.proposing import propose
+from ActiveSegLoopLib.selection.registry import Ranking
 from ActiveSegLoopLib.selection.strategies import DEFAULTS, FIRST, STRATEGIES
 from ActiveSegLoopLib.study import Annotation, Label, LabelSchema, Study
 from Testing.model.samples import SCHEMA, add_case, stage, truth
@@ -108,6 +110,27 @@ def test_the_current_rounds_model_is_asked_and_those_it_validates_on_are_left_al
         case = study.case(name)
         study.add_revision(case, truth(case))
     assert {p.case for p in propose(study, strategy="random")} == {"c1"}, "nothing else is left"
+
+
+def test_a_strategy_is_told_what_was_labeled_since_the_model_was_trained(study, monkeypatch):
+    told = {}
+
+    def watch(candidates: Candidates) -> Ranking:
+        new = candidates.unlearned
+        told.update({
+            name: set(candidates.index[new & (candidates.case == n)])
+            for n, name in enumerate(case.name for case in candidates.cases)
+        })
+        return Ranking(np.zeros(len(candidates)), "watched")
+
+    monkeypatch.setitem(STRATEGIES, "random", replace(STRATEGIES["random"], rank=watch))
+    propose(study, strategy="random")
+    assert told["c0"] == told["c1"] == {3, 8}, "no model yet"
+    current = study.start_round("fast", {}, 0, [study.latest(study.case("c0"))])
+    study.finish_round(current, {}, {})
+    study.add_revision(study.case("c0"), truth(study.case("c0")), Annotation({"axial": (3, 8, 12)}))
+    propose(study, strategy="random")
+    assert told["c0"] == {12} and told["c1"] == {3, 8} and told["c2"] == set()
 
 
 def test_strategies_that_need_no_model_never_ask_it(study, predictor, monkeypatch):

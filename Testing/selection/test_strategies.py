@@ -10,20 +10,11 @@ import pytest
 from ActiveSegLoopLib.errors import SelectionError
 from ActiveSegLoopLib.selection import strategies
 from ActiveSegLoopLib.selection.clustering import k_means, one_per_group, typicality
-from ActiveSegLoopLib.selection.picking import Rules, pick
 from ActiveSegLoopLib.selection.registry import STRATEGIES, Ranking, strategy
 from ActiveSegLoopLib.selection.strategies import get_strategy
 from ActiveSegLoopLib.selection.strategies.attention import attention_correlation
 from ActiveSegLoopLib.selection.strategies.clasp import noise_beta
-from Testing.selection.made import candidates, made_case, scored
-
-
-def picks(name, found, **rules):
-    """Case and slice of each pick, and the reasons."""
-    rules = {"min_distance_mm": 0.0} | rules
-    chosen = list(pick(found, get_strategy(name, found.unit), Rules(**rules)))
-    places = [(found.cases[found.case[p.number]].name, int(found.index[p.number])) for p in chosen]
-    return places, [p.reason for p in chosen]
+from Testing.selection.made import candidates, made_case, picks, scored
 
 
 def test_random_draws_every_candidate_about_as_often():
@@ -218,54 +209,6 @@ def test_k_means_finds_groups_and_bears_few_items():
     assert np.array_equal(typicality(features[:1], np.zeros(1, int)), [0])
     many = random.normal(size=(9000, 3))
     assert np.array_equal(k_means(many, 4, 7), k_means(many, 4, 7))
-
-
-def balanced_case(name, votes, labeled=()):
-    votes = np.asarray(votes, float)
-    return made_case(
-        name, len(votes), labeled=labeled, foreground=np.ones((len(votes), 2), int),
-        measures={"entropy.foreground_sum": scored(votes), "error": scored(votes * 0 + 0.25)},
-    )
-
-
-def test_balanced_goes_to_the_uncertain_place_first_and_then_elsewhere_too():
-    votes = np.full(40, 2.0)
-    votes[8:12] = 3.0
-    cases = [balanced_case(name, votes) for name in "abcdef"]
-    places, reasons = picks("balanced", candidates(*cases, count=6))
-    assert len({name for name, _ in places}) == 6, "one of each volume first"
-    assert places[0][1] in range(8, 12)
-    assert len({round(i / 5) for _, i in places}) >= 5, "not six times the same place"
-    assert "Dice of 0.75 expected" in reasons[0]
-
-
-def test_balanced_shares_the_picks_out_in_proportion_to_the_uncertainty():
-    votes = np.where(np.arange(60) < 30, 3.0, 1.0)
-    cases = [balanced_case(f"{n:02d}", votes) for n in range(40)]
-    places, _ = picks("balanced", candidates(*cases, count=40))
-    first_half = sum(i < 30 for _, i in places)
-    assert 26 <= first_half <= 34, "three quarters of the uncertainty is there"
-
-
-def test_balanced_counts_a_rare_label_like_a_common_one():
-    labels = np.ones((40, 2)) * [100.0, 0.0]
-    labels[30:32, 1] = 1.0
-    measures = {
-        "entropy.foreground_sum": scored(labels.sum(axis=1), labels), "error": scored(np.ones(40)),
-    }
-    case = made_case(slices=40, foreground=np.ones((40, 2), int), measures=measures)
-    places, reasons = picks("balanced", candidates(case, count=1))
-    assert places[0][1] in (30, 31) and "on 'vein'" in reasons[0]
-
-
-def test_stratified_foreground_spreads_over_volumes_and_places():
-    foreground = np.zeros((50, 2), int)
-    foreground[10:40] = 5
-    cases = [made_case(f"{n}", 50, foreground=foreground) for n in range(6)]
-    places, _ = picks("stratified_foreground", candidates(*cases, count=6))
-    indices = sorted(i for _, i in places)
-    assert len({name for name, _ in places}) == 6
-    assert all(10 <= i < 40 for i in indices) and min(np.diff(indices)) >= 3
 
 
 def test_representative_takes_a_bad_but_ordinary_volume_of_each_kind():

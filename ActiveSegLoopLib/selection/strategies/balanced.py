@@ -8,7 +8,7 @@ from ActiveSegLoopLib.selection.candidates import Candidates
 from ActiveSegLoopLib.selection.registry import Ranking, strategy
 from ActiveSegLoopLib.selection.wording import relative_per_label, worst_label
 
-# Labeled slices teach about others within about this share of the structures' extent.
+# Slices teach about others within about this share of the structures' extent.
 REACH = 0.08
 _UNCERTAIN = "entropy.foreground_sum"
 # Places are told apart to 1/100 of the extent.
@@ -25,19 +25,22 @@ def balanced(candidates: Candidates) -> Ranking:
 
     A slice's vote is the sum of p_c H on what is predicted and its rim, each label c in terms of
     its mean, so that small and rare structures count like large ones; averaged over the labels. It
-    is divided by 1 + the labeled and picked slices of all volumes at about the same place between
-    the ends of the predicted structures (Gaussian, 8 % of their extent): the picks follow the
-    uncertainty in proportion (as seats follow votes by D'Hondt's method) instead of piling up where
-    it is highest. Volumes with the fewest labeled slices come first.
+    is divided by 1 + the picked slices of all volumes at about the same place between the ends of
+    the predicted structures (Gaussian, 8 % of their extent): the picks follow the uncertainty in
+    proportion (as seats follow votes by D'Hondt's method) instead of piling up where it is highest.
+    Slices that were labeled since the model was trained count as picked. Those that it learned
+    from don't: it is less uncertain there already, and places that no label was at for a good
+    reason, beyond the structures, must not catch up. Volumes with the fewest labeled slices come
+    first.
     """
     votes = _votes(candidates)
-    scores = votes / (1 + _crowd(candidates))
+    scores = votes / (1 + _crowd(candidates, candidates.unlearned))
     worst = worst_label(candidates, _UNCERTAIN)
     error = candidates.measure("error")
 
     def reason(i: int) -> str:
         expected = f" (Dice of {1 - error[i]:.2f} expected)" if error[i] else ""
-        return f"much uncertain{worst(i)}{expected} at a place with few labels"
+        return f"much uncertain{worst(i)}{expected} at a place with few proposals yet"
 
     return Ranking(scores, reason)
 
@@ -47,12 +50,16 @@ def balanced(candidates: Candidates) -> Ranking:
     volumes_first=True,
 )
 def stratified_foreground(candidates: Candidates) -> Ranking:
-    """As balanced, with one vote for every slice in which the model sees a structure."""
+    """As balanced, with one vote for every slice in which the model sees a structure.
+
+    All labeled slices count as picked: their places are what it levels.
+    """
     seen = candidates.foreground.any(axis=1) if candidates.focus is None else (
         candidates.foreground[:, candidates.focus] > 0
     )
     # The random part decides between volumes, where all places are alike.
-    scores = (seen + 1e-3) / (1 + _crowd(candidates)) * (1 + 0.1 * candidates.uniform("random"))
+    scores = (seen + 1e-3) / (1 + _crowd(candidates, candidates.labeled))
+    scores *= 1 + 0.1 * candidates.uniform("random")
     return Ranking(scores, "drawn where the model sees a structure, at a place with few labels")
 
 
@@ -64,12 +71,12 @@ def _votes(candidates: Candidates) -> np.ndarray:
     return candidates.measure(_UNCERTAIN)
 
 
-def _crowd(candidates: Candidates) -> np.ndarray:
-    """How many labeled and picked slices of any volume lie at about the same place (n,)."""
+def _crowd(candidates: Candidates, labeled: np.ndarray) -> np.ndarray:
+    """How many picked slices and `labeled` ones of any volume lie at about the same place (n,)."""
     if "places" not in candidates.memo:
         candidates.memo["places"] = _bins(_places(candidates))
     bins = candidates.memo["places"]
-    have = candidates.labeled.copy()
+    have = labeled.copy()
     have[candidates.picked] = True
     counts = np.bincount(bins[have], minlength=_LAST_BIN + 1)
     away = np.arange(-_LAST_BIN, _LAST_BIN + 1) / (REACH * _BINS)
