@@ -10,8 +10,9 @@ Writes summary.json, table.txt and pictures to Testing/Benchmarks/results/NAME. 
 CTs are brought to cubes of 4 mm and cut to the organs' region (the labels' box, 20 mm wider) first,
 and one network without a locator learns them, so that the experiment ends in an hour or two on two
 cores: it compares strategies, it doesn't say how well organs are found. hippocampus-slices takes
-seeds 0 to 7, the others 0 to 3; how `balanced` counts what is labeled already was chosen on seeds 8
-to 11. Nothing is asserted.
+seeds 0 to 7, the others 0 to 3. Of `balanced`, how it counts what is labeled already was chosen on
+hippocampus-slices, seeds 8 to 11; that slices beyond the structures have a vote, on headneck-slices
+itself. Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ EXPERIMENTS = {
     ]),
     "headneck-slices": ("headneck_ct", [
         *HEADNECK, "--unit", "slice", "--strategy", f"default,{BASELINES}",
-        "--start", "60", "--step", "60", "--rounds", "3", "--iterations", "400",
+        "--start", "60", "--step", "60", "--rounds", "3", "--iterations", "1000",
         "--preset", "simulation-small", "--no-full",
     ]),
     "hippocampus-virtues": ("hippocampus", [

@@ -34,6 +34,29 @@ def test_balanced_shares_the_picks_out_in_proportion_to_the_uncertainty():
     assert 26 <= first_half <= 34, "three quarters of the uncertainty is there"
 
 
+def ended_case(name, first, last, slices):
+    inside = np.zeros(slices)
+    inside[first:last] = 1.0
+    return made_case(
+        name, slices, foreground=np.stack([inside, inside], axis=1).astype(int),
+        measures={"entropy.foreground_sum": scored(inside), "error": scored(inside * 0.25)},
+    )
+
+
+def test_balanced_also_shows_where_the_structures_are_not():
+    cases = [ended_case(f"{n:02d}", 10, 50, 60) for n in range(30)]
+    places, reasons = picks("balanced", candidates(*cases, count=30))
+    beyond = [i for i, (_, index) in enumerate(places) if not 10 <= index < 50]
+    assert 1 <= len(beyond) <= 8, "a few, at both ends together"
+    assert all("where the structures end" in reasons[i] for i in beyond)
+
+
+def test_balanced_stays_near_the_structures_in_a_long_scan():
+    cases = [ended_case(f"{n}", 100, 140, 400) for n in range(10)]
+    places, _ = picks("balanced", candidates(*cases, count=40))
+    assert all(90 <= index < 150 for _, index in places)
+
+
 def test_balanced_counts_a_rare_label_like_a_common_one():
     labels = np.ones((40, 2)) * [100.0, 0.0]
     labels[30:32, 1] = 1.0
