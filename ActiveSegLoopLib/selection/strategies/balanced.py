@@ -47,10 +47,13 @@ def balanced(candidates: Candidates) -> Ranking:
     error = candidates.measure("error")
 
     def reason(i: int) -> str:
-        if votes[i] < base[i]:
-            return "shows where the structures end, at a place with few proposals yet"
-        expected = f" (Dice of {1 - error[i]:.2f} expected)" if error[i] else ""
-        return f"much uncertain{worst(i)}{expected} at a place with few proposals yet"
+        place = "a place with few proposals yet"
+        if votes[i] >= base[i]:
+            expected = f" (Dice of {1 - error[i]:.2f} expected)" if error[i] else ""
+            return f"much uncertain{worst(i)}{expected} at {place}"
+        if candidates.foreground[i].any():
+            return f"checks {place}, where the model is rather sure"
+        return f"shows where the structures end, at {place}"
 
     return Ranking(scores, reason)
 

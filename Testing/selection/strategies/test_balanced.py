@@ -51,6 +51,14 @@ def test_balanced_also_shows_where_the_structures_are_not():
     assert all("where the structures end" in reasons[i] for i in beyond)
 
 
+def test_balanced_says_that_a_slice_is_to_check_what_the_model_is_sure_of():
+    votes = np.where(np.arange(40) < 20, 1.0, 0.0)
+    cases = [balanced_case(name, votes) for name in "abcdefgh"]
+    _, reasons = picks("balanced", candidates(*cases, count=40))
+    kinds = {reason.split(" ")[0] for reason in reasons}
+    assert kinds == {"much", "checks"}
+
+
 def test_balanced_stays_near_the_structures_in_a_long_scan():
     cases = [ended_case(f"{n}", 100, 140, 400) for n in range(10)]
     places, _ = picks("balanced", candidates(*cases, count=40))
