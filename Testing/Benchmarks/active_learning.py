@@ -10,9 +10,9 @@ Writes summary.json, table.txt and pictures to Testing/Benchmarks/results/NAME. 
 CTs are brought to cubes of 4 mm and cut to the organs' region (the labels' box, 20 mm wider) first,
 and one network without a locator learns them, so that the experiment ends in an hour or two on two
 cores: it compares strategies, it doesn't say how well organs are found. hippocampus-slices takes
-seeds 0 to 7, the others 0 to 3. Of `balanced`, how it counts what is labeled already was chosen on
-hippocampus-slices, seeds 8 to 11; that slices beyond the structures have a vote, on headneck-slices
-itself. Nothing is asserted.
+seeds 0 to 7, headneck-slices 0 to 5, the others 0 to 3. Of `balanced`, how it counts what is
+labeled already was chosen on hippocampus-slices, seeds 8 to 11; that slices beyond the structures
+have a vote, on headneck-slices, seeds 0 to 3. Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ HEADNECK = [
     "--classes", "1=brainstem,2=spinal cord,3=right parotid,4=left parotid,5=mandible",
     "--pool", "30", "--test", "10",
 ]
+SEEDS = {"hippocampus-slices": 8, "headneck-slices": 6}
 BASELINES = "random,equal_interval,random_foreground"
 # Folder of the images, and the options of `simulate`.
 EXPERIMENTS = {
@@ -66,12 +67,12 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for studies and models")
     parser.add_argument("--data", type=Path, default=DATA, help=f"default {DATA}")
     parser.add_argument("--results", type=Path, default=RESULTS, help=f"default {RESULTS}")
-    parser.add_argument("--seeds", type=int, help="default: 8 for hippocampus-slices, 4 otherwise")
+    parser.add_argument("--seeds", type=int, help=f"default {SEEDS}, otherwise 4")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     options, more = parser.parse_known_args()
     folder, arguments = EXPERIMENTS[options.experiment]
-    seeds = options.seeds or (8 if options.experiment == "hippocampus-slices" else 4)
+    seeds = options.seeds or SEEDS.get(options.experiment, 4)
     images = options.data / folder
     if folder == "headneck_ct":
         images = options.work / "headneck_4mm"
