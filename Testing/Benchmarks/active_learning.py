@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for studies and models")
     parser.add_argument("--data", type=Path, default=DATA, help=f"default {DATA}")
     parser.add_argument("--results", type=Path, default=RESULTS, help=f"default {RESULTS}")
-    parser.add_argument("--seeds", type=int, help=f"default {SEEDS}, otherwise 4")
+    parser.add_argument("--seeds", type=int, help="how many; default: see above")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     options, more = parser.parse_known_args()
