@@ -5,8 +5,9 @@
     python Testing/Benchmarks/active_learning.py headneck-slices --work /tmp/al --jobs 2
     python Testing/Benchmarks/active_learning.py hippocampus-virtues --work /tmp/al --jobs 2
 
-Each is a call of `activesegloop simulate` in WORK/NAME, and goes on from there when it is repeated.
-Writes summary.json, table.txt and pictures to Testing/Benchmarks/results/NAME. The head-and-neck
+Each is a call of `activesegloop simulate` in WORK/NAME, and goes on from there when it is repeated;
+its options, like `--seeds 2`, are handed on. Writes summary.json, table.txt and pictures to
+Testing/Benchmarks/results/NAME. The head-and-neck
 CTs are brought to cubes of 4 mm and cut to the organs' region (the labels' box, 20 mm wider) first,
 and one network without a locator learns them, so that the experiment ends in an hour or two on two
 cores: it compares strategies, it doesn't say how well organs are found. hippocampus-slices takes
@@ -36,13 +37,12 @@ HEADNECK = [
     "--classes", "1=brainstem,2=spinal cord,3=right parotid,4=left parotid,5=mandible",
     "--pool", "30", "--test", "10",
 ]
-SEEDS = {"hippocampus-slices": 8, "headneck-slices": 6}
 BASELINES = "random,equal_interval,random_foreground"
 # Folder of the images, and the options of `simulate`.
 EXPERIMENTS = {
     "hippocampus-slices": ("hippocampus", [
         *HIPPOCAMPUS, "--unit", "slice", "--strategy", f"default,{BASELINES}",
-        "--start", "72", "--step", "72", "--rounds", "5", "--iterations", "400",
+        "--start", "72", "--step", "72", "--rounds", "5", "--iterations", "400", "--seeds", "8",
     ]),
     "hippocampus-volumes": ("hippocampus", [
         *HIPPOCAMPUS, "--unit", "volume", "--strategy", "default,random",
@@ -50,7 +50,7 @@ EXPERIMENTS = {
     ]),
     "headneck-slices": ("headneck_ct", [
         *HEADNECK, "--unit", "slice", "--strategy", f"default,{BASELINES}",
-        "--start", "60", "--step", "60", "--rounds", "3", "--iterations", "1000",
+        "--start", "60", "--step", "60", "--rounds", "3", "--iterations", "1000", "--seeds", "6",
         "--preset", "simulation-small", "--no-full",
     ]),
     "hippocampus-virtues": ("hippocampus", [
@@ -67,12 +67,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for studies and models")
     parser.add_argument("--data", type=Path, default=DATA, help=f"default {DATA}")
     parser.add_argument("--results", type=Path, default=RESULTS, help=f"default {RESULTS}")
-    parser.add_argument("--seeds", type=int, help="how many; default: see above")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     options, more = parser.parse_known_args()
     folder, arguments = EXPERIMENTS[options.experiment]
-    seeds = options.seeds or SEEDS.get(options.experiment, 4)
     images = options.data / folder
     if folder == "headneck_ct":
         images = options.work / "headneck_4mm"
@@ -81,7 +79,7 @@ def main() -> None:
     started = time.perf_counter()
     status = activesegloop([
         "simulate", "--out", str(out), "--images", str(images / "images"),
-        "--labels", str(images / "labels"), "--seeds", str(seeds), *arguments, *more,
+        "--labels", str(images / "labels"), *arguments, *more,
         "--jobs", str(options.jobs), "--device", options.device,
     ])
     minutes = (time.perf_counter() - started) / 60

@@ -41,7 +41,7 @@ def balanced(candidates: Candidates) -> Ranking:
     first.
     """
     votes = _votes(candidates)
-    base = _base(candidates, votes.mean())
+    base = votes.mean() * _base(candidates)
     scores = (votes + base) / (1 + _crowd(candidates, candidates.unlearned))
     worst = worst_label(candidates, _UNCERTAIN)
     error = candidates.measure("error")
@@ -84,19 +84,18 @@ def _votes(candidates: Candidates) -> np.ndarray:
     return candidates.measure(_UNCERTAIN)
 
 
-def _base(candidates: Candidates, mean: float) -> np.ndarray:
+def _base(candidates: Candidates) -> np.ndarray:
+    """Each slice's base vote in terms of the mean vote (n,): 0 far from the structures."""
     if "base" not in candidates.memo:
         near = np.abs(_places(candidates) - 0.5) <= 0.5 + MARGIN
         # The random part decides between slices without a vote of their own, where all are alike.
-        candidates.memo["base"] = BASE * mean * near * (1 + 0.1 * candidates.uniform("random"))
+        candidates.memo["base"] = BASE * near * (1 + 0.1 * candidates.uniform("random"))
     return candidates.memo["base"]
 
 
 def _crowd(candidates: Candidates, labeled: np.ndarray) -> np.ndarray:
     """How many picked slices and `labeled` ones of any volume lie at about the same place (n,)."""
-    if "bins" not in candidates.memo:
-        candidates.memo["bins"] = _bins(_places(candidates))
-    bins = candidates.memo["bins"]
+    bins = _bins(_places(candidates))
     have = labeled.copy()
     have[candidates.picked] = True
     counts = np.bincount(bins[have], minlength=_LAST_BIN + 1)
@@ -115,6 +114,12 @@ def _places(candidates: Candidates) -> np.ndarray:
 
     Beyond them less than 0 or more than 1; in a volume without anything, between its own ends.
     """
+    if "places" not in candidates.memo:
+        candidates.memo["places"] = _measure_places(candidates)
+    return candidates.memo["places"]
+
+
+def _measure_places(candidates: Candidates) -> np.ndarray:
     position = candidates.position
     seen = candidates.foreground.any(axis=1)
     places = np.empty(len(candidates))

@@ -59,6 +59,20 @@ def test_balanced_says_that_a_slice_is_to_check_what_the_model_is_sure_of():
     assert kinds == {"much", "checks"}
 
 
+def test_balanced_weighs_each_label_by_its_own_uncertainty_when_all_get_as_many_proposals():
+    labels = np.ones((40, 2)) * [1000.0, 0.0]
+    labels[30:32, 1] = 1.0
+    measures = {
+        "entropy.foreground_sum": scored(labels.sum(axis=1), labels), "error": scored(np.ones(40)),
+    }
+    cases = [
+        made_case(name, 40, foreground=np.ones((40, 2), int), measures=measures) for name in "abc"
+    ]
+    places, reasons = picks("balanced", candidates(*cases, count=2), per_class=True)
+    assert "on 'artery'" in reasons[0]
+    assert places[1][1] in (30, 31) and "on 'vein'" in reasons[1]
+
+
 def test_balanced_stays_near_the_structures_in_a_long_scan():
     cases = [ended_case(f"{n}", 100, 140, 400) for n in range(10)]
     places, _ = picks("balanced", candidates(*cases, count=40))
