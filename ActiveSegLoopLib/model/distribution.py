@@ -54,6 +54,19 @@ def average_gradients(network: nn.Module, loss: Tensor) -> float:
     return float(flat[-1])
 
 
+def sum_over_processes(values: Tensor) -> Tensor:
+    """The sum over the processes, for a loss that is the same in all of them.
+
+    What the others add is a constant in each. The gradient is that of the sum once
+    `average_gradients` has averaged the processes' parts of it, so each part counts as often.
+    """
+    if not distributed.is_initialized():
+        return values
+    total = values.detach().clone()
+    distributed.all_reduce(total)
+    return total + distributed.get_world_size() * (values - values.detach())
+
+
 def same_everywhere(value: float | bool, device: torch.device) -> float | bool:
     """The first process's value, in all of them."""
     if not distributed.is_initialized():

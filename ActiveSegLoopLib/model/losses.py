@@ -9,6 +9,8 @@ from monai.losses import DiceLoss
 from torch import Tensor
 from torch.nn import functional
 
+from ActiveSegLoopLib.model.distribution import sum_over_processes
+
 _MOST_WEIGHT = 30.0
 
 
@@ -40,6 +42,8 @@ class AnnotatedLoss:
     one it would be 1 whatever the network says, and push a rare label to nothing everywhere. It is
     their sum, not their mean (`mean_dice`): with five small organs, a mean left the cross-entropy
     of the background so much weight that nothing was learned for hundreds of steps.
+    With `batch_dice` (as nnU-Net, for patches much smaller than the image) a label has one Dice
+    for all samples together: what is drawn in a sample without it counts against it, too.
     In the cross-entropy a voxel of a label weighs (annotated voxels / voxels of the label in the
     sample) ** `balance`, at most _MOST_WEIGHT: 0 weighs all voxels alike, 1 all labels.
     """
@@ -51,11 +55,14 @@ class AnnotatedLoss:
         mean_dice: bool = False,
         smooth: float = 1e-5,
         balance: float = 0.0,
+        batch_dice: bool = False,
     ) -> None:
         self.dice_weight = dice
         self.cross_entropy_weight = cross_entropy
         self.mean_dice = mean_dice
         self.balance = balance
+        self.batch_dice = batch_dice
+        self.smooth = smooth
         self.dice = DiceLoss(
             include_background=True, reduction="none", smooth_nr=smooth, smooth_dr=smooth
         )
@@ -72,10 +79,20 @@ class AnnotatedLoss:
 
     def _dice(self, logits: Tensor, target: Target) -> Tensor:
         probabilities = torch.softmax(logits, dim=1)[:, 1:] * target.annotated
-        per_class = self.dice(probabilities, target.classes).flatten(1)
-        present = target.classes.flatten(2).any(dim=2)
-        total = (per_class * present).sum(1)
-        return (total / present.sum(1).clamp_min(1) if self.mean_dice else total).mean()
+        if self.batch_dice:
+            per_class, present = self._dice_of_batch(probabilities, target.classes)
+        else:
+            per_class = self.dice(probabilities, target.classes).flatten(1)
+            present = target.classes.flatten(2).any(dim=2)
+        total = (per_class * present).sum(-1)
+        return (total / present.sum(-1).clamp_min(1) if self.mean_dice else total).mean()
+
+    def _dice_of_batch(self, probabilities: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+        """Per label, over all samples of all processes: 1 - Dice, and whether it is anywhere."""
+        sums = [x.sum(dim=(0, 2, 3, 4)) for x in (probabilities * classes, probabilities, classes)]
+        inside, predicted, true = sum_over_processes(torch.stack(sums))
+        dice = (2 * inside + self.smooth) / (predicted + true + self.smooth)
+        return 1 - dice, true > 0
 
 
 def _cross_entropy(logits: Tensor, target: Target, balance: float) -> Tensor:

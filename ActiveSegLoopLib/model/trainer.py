@@ -33,8 +33,8 @@ class TrainingSettings:
     Gradients longer than `gradient_norm` are shortened to it; 0 leaves them. `average` is the
     decay of the running mean of the weights that is validated and kept; 0 keeps the weights
     themselves. Training ends early when the validation Dice has not risen by `plateau_gain` for
-    `patience` validations; 0 never ends early. `dice`, `cross_entropy`, `mean_dice` and `balance`
-    are those of AnnotatedLoss.
+    `patience` validations; 0 never ends early. `dice`, `cross_entropy`, `mean_dice`, `balance` and
+    `batch_dice` are those of AnnotatedLoss.
     """
 
     iterations: int = 2000
@@ -51,12 +51,12 @@ class TrainingSettings:
     cross_entropy: float = 1.0
     mean_dice: bool = False
     balance: float = 0.0
+    batch_dice: bool = False
     average: float = 0.99
     validations: int = 12
     patience: int = 6
     plateau_gain: float = 0.001
     mixed_precision: bool = True
-
 
     def batch_for(self, patch: tuple[int, int, int]) -> int:
         """Patches per batch and process, for patches of this shape."""
@@ -113,7 +113,8 @@ class Trainer:
         self.should_stop = should_stop
         self.checkpoint_seconds = checkpoint_seconds
         self.loss = AnnotatedLoss(
-            settings.dice, settings.cross_entropy, settings.mean_dice, balance=settings.balance
+            settings.dice, settings.cross_entropy, settings.mean_dice, balance=settings.balance,
+            batch_dice=settings.batch_dice,
         )
         self.optimizer = _optimizer(self.network, settings)
         self.scaler = torch.amp.GradScaler(

@@ -12,11 +12,12 @@ from ActiveSegLoopLib.model.presets import PRESETS, Preset, get_preset
 
 
 def preset_with_batch(size: int) -> Preset:
-    """A tiny cascade that trains with this batch size."""
+    """A tiny cascade that trains with this batch size, its locator with the Dice of a batch."""
     recipe = get_preset("default", False)
     training = replace(recipe.segmenter, batch_size=size, mixed_precision=False)
     plan = PlanSettings(base_channels=4, patch_voxels=8000, dropout=0.0, locator=True)
-    return replace(recipe, plan=plan, segmenter=training, locator=training)
+    locator = replace(training, batch_dice=True)
+    return replace(recipe, plan=plan, segmenter=training, locator=locator)
 
 
 if __name__ == "__main__":

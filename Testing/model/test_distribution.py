@@ -23,7 +23,7 @@ from Testing.model.samples import tiny
 
 cpu = torch.device("cpu")
 number, parts = distribution.start_processes(cpu)
-network = torch.nn.Linear(2, 1)
+network = torch.nn.Linear(2, 1, bias=False)
 torch.nn.init.ones_(network.weight)
 loss = network(torch.tensor([1.0, 4.0]) * (number + 1)).sum()
 loss.backward()
@@ -33,6 +33,12 @@ found = dict(
     gradient=network.weight.grad.tolist(),
     shared=[distribution.same_everywhere(v, cpu) for v in (number + 5, number == 0, 0.5 + number)],
 )
+network.weight.grad = None
+sums = network(torch.tensor([1.0, 4.0]) * (number + 1))
+total = distribution.sum_over_processes(sums)
+(total ** 2).sum().backward()
+distribution.average_gradients(network, loss.detach())
+found |= dict(total=total.item(), gradient_of_square=network.weight.grad.tolist())
 distribution.wait_for_all()
 distribution.end_processes()
 
@@ -79,6 +85,12 @@ def test_gradients_and_loss_are_the_mean_of_both(two):
     for answer in two:
         assert answer["loss"] == 0.5
         assert answer["gradient"] == [[1.5, 6.0]]
+
+
+def test_a_sum_over_both_has_the_gradient_that_one_process_would_find(two):
+    for answer in two:
+        assert answer["total"] == 15.0
+        assert answer["gradient_of_square"] == [[90.0, 360.0]]  # 2 x 15 x (the inputs' sum)
 
 
 def test_the_firsts_decisions_are_those_of_both_and_keep_their_type(two):

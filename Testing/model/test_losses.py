@@ -90,6 +90,45 @@ def test_each_label_that_is_present_counts_as_much_however_many_there_are():
     )
 
 
+def test_the_dice_of_a_batch_is_monais():
+    logits, channels = random_batch()
+    target = Target.from_channels(channels, everything())
+    monais = DiceCELoss(
+        include_background=False, to_onehot_y=True, softmax=True, batch=True, smooth_nr=1e-5,
+        smooth_dr=1e-5,
+    )(logits, channels[:, None])
+    ours = AnnotatedLoss(mean_dice=True, batch_dice=True)(logits, target)
+    assert ours.item() == pytest.approx(monais.item(), rel=1e-5)
+
+
+def test_drawing_a_label_where_a_sample_has_none_counts_only_against_the_dice_of_the_batch():
+    channels = torch.zeros(2, *SHAPE, dtype=torch.long)
+    channels[0, :2] = 1
+    target = Target.from_channels(channels, everything())
+    right = 20 * torch.nn.functional.one_hot(channels, 3).movedim(-1, 1).float()
+    invented = right.clone()
+    invented[1, 1, :2] = 40.0
+    for batch_dice, expected in ((False, 0.0), (True, 1 - 2 / 3)):
+        loss = AnnotatedLoss(cross_entropy=0.0, batch_dice=batch_dice)
+        assert loss(right, target).item() == pytest.approx(0, abs=1e-5)
+        assert loss(invented, target).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_dice_of_a_batch_sees_only_what_was_annotated():
+    logits, channels = random_batch()
+    annotated = everything()
+    annotated[:, :, 2:] = False
+    loss = AnnotatedLoss(batch_dice=True)
+    value = loss(logits, Target.from_channels(channels, annotated))
+    value.backward()
+    assert logits.grad[:, :, 2:].abs().max() == 0
+    other = channels.clone()
+    other[:, 2:] = (other[:, 2:] + 1) % 3
+    assert loss(logits, Target.from_channels(other, annotated)) == value
+    nothing = loss(logits, Target.from_channels(channels, ~everything()))
+    assert nothing.item() == 0
+
+
 def test_a_balanced_cross_entropy_weighs_a_rare_label_more():
     channels = torch.zeros(1, *SHAPE, dtype=torch.long)
     channels[0, 0, 0, 0] = 1  # one voxel
