@@ -110,7 +110,8 @@ class _Experiment:
                     [_shares(c) for c in corrections.values() if c is not None],
                 )
             )
-            self.report("message", text=stage_table(stages))
+            if len(stages) < len(self.settings.new_cases):  # the last table is the result
+                self.report("message", text=stage_table(stages))
         return self._finish(shown, stages, time.perf_counter() - started)
 
     def _make_cases(self) -> tuple[list[Case], list[Case]]:
