@@ -38,8 +38,9 @@ def simulation(gpu: bool) -> Preset:
 def simulation_small(gpu: bool) -> Preset:
     """The same for small organs: their voxels weigh more, or so few steps don't learn them.
 
-    Their slices and patches rarely show all of them. With a Dice of each sample, which an organ
-    that isn't there doesn't count in, organs were drawn beyond their ends.
+    Their slices and patches rarely show all of them, so Dice is that of the batch, in which an
+    organ drawn where a sample has none counts: on headneck-slices every strategy ended 0.01 to 0.02
+    higher.
     """
     recipe = simulation(gpu)
     training = replace(recipe.segmenter, balance=0.5, batch_dice=True)
