@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ _SOURCE_MARGIN = 1.25
 class PatchBatches:
     """Batches of patches; `batch(step)` depends on nothing but the seed and the step.
 
+    While a batch is learned from, a thread reads the patches of the next one: a GPU would wait.
     Of a batch's patches, the share `foreground` is centered on a voxel of a label, the label
     drawn evenly among those that the case has; the others anywhere that something was annotated.
     `jitter_mm` moves a patch that holds the whole region, as the locator's box would be moved; it
@@ -62,11 +64,15 @@ class PatchBatches:
         self.parts = parts
         margin = _SOURCE_MARGIN if augmentation is not None else 1.0
         self.source = tuple(2 * int(np.ceil(n * margin / 2)) for n in patch)
+        self._reader = ThreadPoolExecutor(1, "reading patches")
+        self._ahead: tuple[int, Future] | None = None
 
     def batch(self, step: int, device: torch.device) -> tuple[Tensor, Target]:
         """Images (batch, channels, z, y, x) and the target, on `device`."""
-        first = self.part * self.batch_size
-        draws = [self._draw(step, first + i) for i in range(self.batch_size)]
+        if self._ahead is None or self._ahead[0] != step:
+            self._ahead = step, self._reader.submit(self._draws, step)
+        draws = self._ahead[1].result()
+        self._ahead = step + 1, self._reader.submit(self._draws, step + 1)
         images = torch.stack([torch.from_numpy(d[0]) for d in draws]).to(device).float()
         channels = torch.stack([torch.from_numpy(d[1]) for d in draws]).to(device)
         codes = torch.stack([torch.from_numpy(d[2]) for d in draws]).to(device)
@@ -92,6 +98,12 @@ class PatchBatches:
         )
         return images, Target.from_channels(channels, annotated)
 
+    def close(self) -> None:
+        """Wait for what is being read: then no file of the cases is open, and they may go."""
+        if self._ahead is not None:
+            wait([self._ahead[1]])
+            self._ahead = None
+
     def step_seed(self, step: int) -> int:
         """A seed of this process's own for whatever else is drawn at `step` (dropout)."""
         return int(np.random.SeedSequence((self.seed, 3, step, self.part)).generate_state(1)[0])
@@ -103,7 +115,11 @@ class PatchBatches:
         order = np.random.default_rng((self.seed, 1, lap)).permutation(len(self.cases))
         return self.cases[order[place]]
 
-    def _draw(self, step: int, index: int):
+    def _draws(self, step: int) -> list[tuple]:
+        first = self.part * self.batch_size
+        return [self._draw(step, first + i) for i in range(self.batch_size)]
+
+    def _draw(self, step: int, index: int) -> tuple:
         case = self.case_of(step, index).open()
         random = np.random.default_rng((self.seed, 2, step, index))
         anchor = self._anchor(case, random)

@@ -130,6 +130,18 @@ class Trainer:
 
     def run(self) -> TrainingResult:
         """Train to the end; the best weights are then in `network`. Raises Stopped on cancel."""
+        try:
+            self._steps()
+        finally:
+            self.batches.close()
+        if self._plateau():
+            self.result.reason = f"validation Dice no longer rose after step {self.step}"
+        self.network.load_state_dict(self.best or self.average.state_dict())
+        self.network.eval()
+        self._save()
+        return self.result
+
+    def _steps(self) -> None:
         saved = time.monotonic()
         while self.step < self.settings.iterations and not self._plateau():
             if same_everywhere(self.should_stop(), self.device):
@@ -147,12 +159,6 @@ class Trainer:
             if time.monotonic() - saved > self.checkpoint_seconds:
                 self._save()
                 saved = time.monotonic()
-        if self._plateau():
-            self.result.reason = f"validation Dice no longer rose after step {self.step}"
-        self.network.load_state_dict(self.best or self.average.state_dict())
-        self.network.eval()
-        self._save()
-        return self.result
 
     def _train_step(self) -> float:
         rate = self._learning_rate()

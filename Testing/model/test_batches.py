@@ -1,5 +1,8 @@
 """Batches of patches: reproducible, annotated, and split evenly among processes."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -126,3 +129,48 @@ def test_a_case_that_is_annotated_to_its_edges_is_never_cut():
     case = prepared("whole", shape=(12, 16, 12))
     image, _ = batches([case], patch=(12, 16, 12), augmentation=None).batch(0, CPU)
     assert (image != 0).flatten(2).float().mean() > 0.99
+
+
+class Slow:
+    """A case that says when it is being read, and from which thread."""
+
+    def __init__(self, case: PreparedCase) -> None:
+        self.case, self.name = case, case.name
+        self.threads: list[str] = []
+        self.reading = False
+
+    def open(self) -> PreparedCase:
+        self.reading = True
+        self.threads.append(threading.current_thread().name)
+        time.sleep(0.05)
+        self.reading = False
+        return self.case
+
+
+def test_the_next_batch_is_read_while_this_one_is_learned_from():
+    slow = Slow(prepared("a"))
+    plain = batches([slow], batch_size=1)
+    opened = len(slow.threads)
+    plain.batch(0, CPU)
+    plain.close()
+    assert len(slow.threads) == opened + 2
+    assert threading.current_thread().name not in slow.threads[opened:]
+
+
+def test_after_closing_no_case_is_being_read_and_batches_are_still_the_same():
+    slow = Slow(prepared("a"))
+    plain = batches([slow], batch_size=1)
+    plain.batch(0, CPU)
+    plain.close()
+    assert not slow.reading
+    assert torch.equal(plain.batch(1, CPU)[0], batches([slow.case], batch_size=1).batch(1, CPU)[0])
+
+
+def test_a_case_that_cannot_be_read_ends_the_training_with_its_error():
+    slow = Slow(prepared("a"))
+    plain = batches([slow], batch_size=1)
+    plain.batch(0, CPU)
+    plain.close()
+    slow.case = None
+    with pytest.raises(AttributeError):
+        plain.batch(1, CPU)
