@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ActiveSegLoopLib.errors import ModelError
 from ActiveSegLoopLib.model.batches import PatchBatches
@@ -188,11 +189,8 @@ class Trainer:
         if self.settings.average:
             # The mean follows closely at first, when the weights still move far.
             decay = min(self.settings.average, (1 + self.step) / (10 + self.step))
-            with torch.no_grad():
-                for mean, now in zip(
-                    self.average.parameters(), self.network.parameters(), strict=True
-                ):
-                    mean.lerp_(now, 1 - decay)
+            mean, now = list(self.average.parameters()), list(self.network.parameters())
+            get_ema_multi_avg_fn(decay)(mean, now, self.step)
         return value
 
     def _learning_rate(self) -> float:
@@ -276,7 +274,9 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _optimizer(network: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimizer == "adamw":
-        return torch.optim.AdamW(network.parameters(), rate, weight_decay=decay)
+        # In one kernel on a GPU, which otherwise waits longer for small ones to be started.
+        fused = next(network.parameters()).device.type == "cuda"
+        return torch.optim.AdamW(network.parameters(), rate, weight_decay=decay, fused=fused)
     if settings.optimizer == "adam":
         betas = (settings.momentum, 0.999)
         return torch.optim.Adam(network.parameters(), rate, betas=betas, weight_decay=decay)

@@ -86,7 +86,8 @@ class Cases:
             raise StudyError(f"'{role}' isn't a role: use one of {', '.join(ROLES)}.")
         with self._database.reading() as connection:
             rows = connection.execute(
-                "SELECT * FROM cases WHERE ?1 IS NULL OR role = ?1 ORDER BY id", (role,)
+                "SELECT * FROM cases WHERE :role IS NULL OR role = :role ORDER BY id",
+                {"role": role},
             ).fetchall()
             return [self._case(connection, row) for row in rows]
 
