@@ -9,9 +9,9 @@ Each is a call of `activesegloop simulate` in WORK/NAME, and goes on from there 
 its options, like `--seeds 2`, are handed on. Writes summary.json, table.txt and pictures to
 Testing/Benchmarks/results/NAME. The head-and-neck
 CTs are brought to cubes of 4 mm and cut to the organs' region (the labels' box, 20 mm wider) first,
-and one network without a locator learns them, so that the experiment ends in an hour or two on two
+and one network without a locator learns them, so that the experiment ends in two hours on two
 cores: it compares strategies, it doesn't say how well organs are found. hippocampus-slices takes
-seeds 0 to 7, headneck-slices 0 to 5, the others 0 to 3. Of `balanced`, how it counts what is
+seeds 0 to 7, headneck-slices 0 to 11, the others 0 to 3. Of `balanced`, how it counts what is
 labeled already was chosen on hippocampus-slices, seeds 8 to 11; that slices beyond the structures
 have a vote, on headneck-slices, seeds 0 to 3; that its preset takes the Dice of a batch, on seeds 0
 and 1. Nothing is asserted.
@@ -51,7 +51,7 @@ EXPERIMENTS = {
     ]),
     "headneck-slices": ("headneck_ct", [
         *HEADNECK, "--unit", "slice", "--strategy", f"default,{BASELINES}",
-        "--start", "60", "--step", "60", "--rounds", "3", "--iterations", "1000", "--seeds", "6",
+        "--start", "60", "--step", "60", "--rounds", "3", "--iterations", "1000", "--seeds", "12",
         "--preset", "simulation-small", "--no-full",
     ]),
     "hippocampus-virtues": ("hippocampus", [
