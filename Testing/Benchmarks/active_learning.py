@@ -7,14 +7,14 @@
 
 Each is a call of `activesegloop simulate` in WORK/NAME, and goes on from there when it is repeated;
 its options, like `--seeds 2`, are handed on. Writes summary.json, table.txt and pictures to
-Testing/Benchmarks/results/NAME. The head-and-neck
-CTs are brought to cubes of 4 mm and cut to the organs' region (the labels' box, 20 mm wider) first,
-and one network without a locator learns them, so that the experiment ends in two hours on two
-cores: it compares strategies, it doesn't say how well organs are found. hippocampus-slices takes
-seeds 0 to 7, headneck-slices 0 to 11, the others 0 to 3. Of `balanced`, how it counts what is
-labeled already was chosen on hippocampus-slices, seeds 8 to 11; that slices beyond the structures
-have a vote, on headneck-slices, seeds 0 to 3; that its preset takes the Dice of a batch, on seeds 0
-and 1. Nothing is asserted.
+Testing/Benchmarks/results/NAME. The head-and-neck CTs are brought to cubes of 4 mm and cut to the
+organs' region (the labels' box, 20 mm wider) first, and one network without a locator learns them,
+so that the experiment ends in two hours on two cores: it compares strategies, it doesn't say how
+well organs are found. hippocampus-slices and hippocampus-volumes take seeds 0 to 7, headneck-slices
+0 to 11, hippocampus-virtues 0 to 3. Of `balanced`, how it counts what is labeled already was chosen
+on hippocampus-slices, seeds 8 to 11; that slices beyond the structures have a vote, on
+headneck-slices, seeds 0 to 3; that its preset takes the Dice of a batch, on seeds 0 and 1. Nothing
+is asserted.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ EXPERIMENTS = {
     ]),
     "hippocampus-volumes": ("hippocampus", [
         *HIPPOCAMPUS, "--unit", "volume", "--strategy", "default,random",
-        "--start", "8", "--step", "7", "--rounds", "4",
+        "--start", "8", "--step", "7", "--rounds", "4", "--seeds", "8",
     ]),
     "headneck-slices": ("headneck_ct", [
         *HEADNECK, "--unit", "slice", "--strategy", f"default,{BASELINES}",
