@@ -86,13 +86,13 @@ class PatchBatches:
             both = functional.grid_sample(
                 both, grid, mode="nearest", padding_mode="zeros", align_corners=False
             )
-            channels, codes = both[:, 0].round().long(), both[:, 1].round().long()
+            channels, codes = both.round().to(torch.uint8).unbind(1)
             images = torch.stack(
                 [vary_intensities(i, v) for i, v in zip(images, variations, strict=True)]
             )
         annotated = torch.stack(
             [
-                torch.from_numpy(d[3]).to(device)[code.long()].movedim(-1, 0)
+                torch.from_numpy(d[3].T).to(device)[:, code.long()]
                 for d, code in zip(draws, codes, strict=True)
             ]
         )

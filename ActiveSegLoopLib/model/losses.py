@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from monai.losses import DiceLoss
 from torch import Tensor
-from torch.nn import functional
 
 from ActiveSegLoopLib.model.distribution import sum_over_processes
 
@@ -28,9 +27,10 @@ class Target:
     @classmethod
     def from_channels(cls, channels: Tensor, annotated: Tensor) -> Target:
         """From a map of channels (batch, z, y, x), 0 = background, and its annotated mask."""
-        labels = annotated.shape[1]
-        one_hot = functional.one_hot(channels.long(), labels + 1).movedim(-1, 1)[:, 1:]
-        return cls(one_hot.float() * annotated, annotated)
+        # Not by one_hot: its numbers are 8 bytes each, and it makes a GPU's host wait for a check.
+        labels = torch.arange(1, annotated.shape[1] + 1, device=channels.device)
+        classes = (channels[:, None] == labels.view(-1, 1, 1, 1)) & annotated
+        return cls(classes.float(), annotated)
 
 
 class AnnotatedLoss:
