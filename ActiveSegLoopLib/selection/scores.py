@@ -26,6 +26,8 @@ AGGREGATIONS = ("foreground", "foreground_sum", "sum", "mean", "top")
 MEASURES = ("entropy", "variance", "mutual_information", "error")
 RIM_MM = 3.0  # around what is predicted, at least one voxel
 TOP_SHARE = 0.02  # of an item's voxels
+# How much a section's size tells of the error, see _expected_error.
+SIZE_COUNTS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +61,7 @@ def measure(
     name: "entropy", "variance" (over MC dropout, Rahimi 2021) or "mutual_information" (BALD),
     aggregated as `aggregate` says, for a label its probability times the map (ClaSP PE) over what
     is predicted of any label; or "error", for which there is no aggregation: 1 - the Dice of the
-    prediction that the model's own probabilities let expect, given that the item holds anything.
+    prediction that is to be expected (see `_expected_error`), given that the item holds anything.
     Of each label it is weighed by the squared chance that the label is there (its highest
     probability, 1 where it is predicted), overall it is the mean by these weights. Raises
     SelectionError for a map that the model doesn't give, or that isn't a number everywhere.
@@ -150,15 +152,27 @@ def with_rim(mask: np.ndarray, geometry: Geometry, width_mm: float = RIM_MM) -> 
 def _expected_error(
     probability: np.ndarray, predicted: np.ndarray, geometry: Geometry, plane: str | None, box: Box
 ) -> tuple[np.ndarray, np.ndarray]:
-    """1 - expected Dice per item, and the squared chance that the label is there at all."""
+    """1 - expected Dice per item, and the squared chance that the label is there at all.
+
+    The Dice that the probabilities let expect voxel by voxel is too high: where a model is wrong,
+    it mostly draws a label beyond its ends, all voxels alike. So it is multiplied with the highest
+    probability, the chance that any of the label is there. And small sections lie near the ends:
+    the Dice that a section of this size can have with one of typical size (the mean over the
+    label's voxels) is multiplied, too, to a power that falls as the model is surer.
+    """
     count = len(_sizes(geometry, plane))
     rows = slice(None) if plane is None else box.slices[geometry.axis_of(plane)]
     p, s = (as_items(array, geometry, plane) for array in (probability, predicted))
-    both, total, chance = np.zeros(count), np.zeros(count), np.zeros(count)
+    both, total, highest, size = np.zeros((4, count))
     both[rows] = np.sum(p, axis=1, dtype=np.float64, where=s)
-    total[rows] = p.sum(axis=1, dtype=np.float64) + s.sum(axis=1)
-    chance[rows] = np.maximum(p.max(axis=1), s.any(axis=1))
-    return 1 - np.divide(2 * both, total, out=np.ones(count), where=total > 0), chance**2
+    size[rows] = s.sum(axis=1)
+    total[rows] = p.sum(axis=1, dtype=np.float64) + size[rows]
+    highest[rows] = p.max(axis=1)
+    expected = np.divide(2 * both, total, out=np.zeros(count), where=total > 0) * highest
+    typical = (size**2).sum() / max(1.0, size.sum())
+    alike = np.minimum(1, 2 * size / np.maximum(1.0, size + typical))
+    expected *= alike ** (SIZE_COUNTS * (1 - expected))
+    return 1 - expected, np.where(size > 0, 1.0, highest) ** 2
 
 
 def _box(maps: Maps) -> Box:

@@ -97,13 +97,13 @@ def test_each_label_is_scored_by_itself():
     assert (after[2:6, 1] < 0.95 * before[2:6, 1]).all()
 
 
-def test_the_expected_error_is_one_minus_the_dice_that_the_probabilities_let_expect():
+def test_the_expected_error_is_one_minus_the_dice_and_the_chance_that_the_probabilities_tell():
     labels = np.zeros((1, 1, 4), np.uint8)
     labels[0, 0, :2] = 3
     p = np.array([[[0.9, 0.6, 0.4, 0.1]]])
     maps = MadeMaps(Volume(labels, Geometry((1, 1, 4), (1, 1, 1))), {3: p, 7: np.zeros_like(p)})
     found = measure(maps, "error", "axial", SCHEMA)
-    assert found.labels[0, 0] == pytest.approx(1 - 2 * 1.5 / (2 + 2))
+    assert found.labels[0, 0] == pytest.approx(1 - 0.9 * 2 * 1.5 / (2 + 2))
     assert found.labels[0, 1] == 0, "the vein isn't there"
     assert found.overall[0] == found.labels[0, 0], "and doesn't count"
 
@@ -118,6 +118,29 @@ def test_a_label_that_is_probably_absent_hardly_counts_in_the_expected_error():
     found = measure(maps, "error", "axial", SCHEMA)
     assert found.labels[0].tolist() == pytest.approx([0, 0.01])
     assert found.overall[0] == pytest.approx(0.01 / 1.01)
+
+
+def test_sections_smaller_than_the_labels_typical_one_are_trusted_less():
+    labels = np.zeros((4, 10, 10), np.uint8)
+    for section, width in enumerate((1, 4, 10)):
+        labels[section, 0, :width] = 3
+    labels[2, :4] = 3
+    p = np.where(labels == 3, 0.9, 0.0)
+    maps = MadeMaps(Volume(labels, Geometry(labels.shape, (1, 1, 1))), {3: p, 7: 0 * p})
+    small, middle, typical, none = measure(maps, "error", "axial", SCHEMA).labels[:, 0]
+    assert small > middle > typical == pytest.approx(1 - 0.9 * 2 * 0.9 / 1.9) and none == 0
+    size, mean = 4, (1 + 4**2 + 40**2) / 45
+    share = (2 * size / (size + mean)) ** (3 * typical)
+    assert 1 - middle == pytest.approx((1 - typical) * share)
+    assert measure(maps, "error", None, SCHEMA).labels[0, 0] == pytest.approx(typical)
+
+
+def test_small_sections_are_trusted_where_the_model_is_sure():
+    labels = np.zeros((2, 10, 10), np.uint8)
+    labels[0, 0, 0] = labels[1] = 3
+    p = np.where(labels == 3, 1.0, 0.0)
+    maps = MadeMaps(Volume(labels, Geometry(labels.shape, (1, 1, 1))), {3: p, 7: 0 * p})
+    assert measure(maps, "error", "axial", SCHEMA).labels[:, 0].tolist() == [0, 0]
 
 
 def test_the_expected_error_ranks_slices_as_the_true_error_does():
