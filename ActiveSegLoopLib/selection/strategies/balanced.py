@@ -14,9 +14,7 @@ _UNCERTAIN = "entropy.foreground_sum"
 # Places are told apart to 1/100 of the extent.
 _BINS = 100
 _LAST_BIN = 3 * _BINS
-# What every slice gets besides its own vote, in terms of the mean vote, up to this share of the
-# extent beyond the structures.
-BASE = 0.5
+# Slices up to this share of the extent beyond the structures get a base vote, too.
 MARGIN = 0.25
 
 
@@ -32,19 +30,21 @@ def balanced(candidates: Candidates) -> Ranking:
     is divided by 1 + the picked slices of all volumes at about the same place between the ends of
     the predicted structures (Gaussian, 8 % of their extent): the picks follow the uncertainty in
     proportion (as seats follow votes by D'Hondt's method) instead of piling up where it is highest.
-    Every slice on the structures and near their ends has a base vote of half the mean: a third of
-    the picks are spread evenly. A model that learns from uncertain slices alone never sees where
-    its structures are not, and draws them too large and beyond their ends.
+    Every slice on the structures and near their ends has a base vote, which spreads a share of the
+    picks evenly: as large as the error that the model expects, for the less a model knows, the less
+    its uncertainty tells. One that learns from uncertain slices alone never sees where its
+    structures are not, and draws them too large and beyond their ends.
     Slices that were labeled since the model was trained count as picked. Those that it learned
     from don't: it is less uncertain there already, and places that no label was at for a good
     reason, beyond the structures, must not catch up. Volumes with the fewest labeled slices come
     first.
     """
-    votes = _votes(candidates)
-    base = votes.mean() * _base(candidates)
+    error = candidates.measure("error")
+    evenly = _mean_error(candidates, error)
+    votes = (1 - evenly) * _votes(candidates)
+    base = evenly * _base(candidates)
     scores = (votes + base) / (1 + _crowd(candidates, candidates.unlearned))
     worst = worst_label(candidates, _UNCERTAIN)
-    error = candidates.measure("error")
 
     def reason(i: int) -> str:
         place = "a place with few proposals yet"
@@ -67,29 +67,42 @@ def stratified_foreground(candidates: Candidates) -> Ranking:
 
     All labeled slices count as picked: their places are what it levels.
     """
-    seen = candidates.foreground.any(axis=1) if candidates.focus is None else (
-        candidates.foreground[:, candidates.focus] > 0
-    )
     # The random part decides between volumes, where all places are alike.
-    scores = (seen + 1e-3) / (1 + _crowd(candidates, candidates.labeled))
+    scores = (_seen(candidates) + 1e-3) / (1 + _crowd(candidates, candidates.labeled))
     scores *= 1 + 0.1 * candidates.uniform("random")
     return Ranking(scores, "drawn where the model sees a structure, at a place with few labels")
 
 
+def _seen(candidates: Candidates) -> np.ndarray:
+    """Where the model sees a structure, the one in focus if there is one: bool (n,)."""
+    if candidates.focus is None:
+        return candidates.foreground.any(axis=1)
+    return candidates.foreground[:, candidates.focus] > 0
+
+
+def _mean_error(candidates: Candidates, error: np.ndarray) -> float:
+    """1 - the Dice that the model expects of a slice with a structure; 1 where it sees none."""
+    seen = _seen(candidates)
+    return float(error[seen].mean()) if seen.any() else 1.0
+
+
 def _votes(candidates: Candidates) -> np.ndarray:
+    """Each slice's own vote in terms of the mean (n,)."""
     if candidates.focus is None:
         relative = relative_per_label(candidates, _UNCERTAIN)
         known = relative.any(axis=0)
-        return relative[:, known].mean(axis=1) if known.any() else np.zeros(len(candidates))
-    return candidates.measure(_UNCERTAIN)
+        votes = relative[:, known].mean(axis=1) if known.any() else np.zeros(len(candidates))
+    else:
+        votes = candidates.measure(_UNCERTAIN)
+    return votes / (votes.mean() or 1.0)
 
 
 def _base(candidates: Candidates) -> np.ndarray:
-    """Each slice's base vote in terms of the mean vote (n,): 0 far from the structures."""
+    """Each slice's base vote (n,): about 1 on and near the structures, 0 far from them."""
     if "base" not in candidates.memo:
         near = np.abs(_places(candidates) - 0.5) <= 0.5 + MARGIN
         # The random part decides between slices without a vote of their own, where all are alike.
-        candidates.memo["base"] = BASE * near * (1 + 0.1 * candidates.uniform("random"))
+        candidates.memo["base"] = near * (1 + 0.1 * candidates.uniform("random"))
     return candidates.memo["base"]
 
 

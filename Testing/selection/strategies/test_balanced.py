@@ -34,21 +34,41 @@ def test_balanced_shares_the_picks_out_in_proportion_to_the_uncertainty():
     assert 26 <= first_half <= 34, "three quarters of the uncertainty is there"
 
 
-def ended_case(name, first, last, slices):
+def ended_case(name, first, last, slices, error=0.25):
     inside = np.zeros(slices)
     inside[first:last] = 1.0
     return made_case(
         name, slices, foreground=np.stack([inside, inside], axis=1).astype(int),
-        measures={"entropy.foreground_sum": scored(inside), "error": scored(inside * 0.25)},
+        measures={"entropy.foreground_sum": scored(inside), "error": scored(inside * error)},
     )
 
 
-def test_balanced_also_shows_where_the_structures_are_not():
-    cases = [ended_case(f"{n:02d}", 10, 50, 60) for n in range(30)]
+def beyond_the_ends(error):
+    cases = [ended_case(f"{n:02d}", 10, 50, 60, error) for n in range(30)]
     places, reasons = picks("balanced", candidates(*cases, count=30))
-    beyond = [i for i, (_, index) in enumerate(places) if not 10 <= index < 50]
-    assert 1 <= len(beyond) <= 8, "a few, at both ends together"
-    assert all("where the structures end" in reasons[i] for i in beyond)
+    return [reasons[i] for i, (_, index) in enumerate(places) if not 10 <= index < 50]
+
+
+def test_balanced_also_shows_where_the_structures_are_not():
+    reasons = beyond_the_ends(error=0.5)
+    assert 1 <= len(reasons) <= 8, "a few, at both ends together"
+    assert all("where the structures end" in reason for reason in reasons)
+
+
+def test_balanced_spreads_more_of_the_picks_evenly_the_larger_the_error_the_model_expects():
+    counts = [len(beyond_the_ends(error)) for error in (0.05, 0.4, 0.95)]
+    assert counts == sorted(counts) and counts[0] < counts[1] < counts[2]
+
+
+def test_balanced_spreads_all_picks_evenly_while_the_model_sees_nothing():
+    nothing = {"entropy.foreground_sum": scored(np.zeros(60)), "error": scored(np.zeros(60))}
+    cases = [
+        made_case(f"{n}", 60, foreground=np.zeros((60, 2), int), measures=nothing)
+        for n in range(6)
+    ]
+    places, _ = picks("balanced", candidates(*cases, count=6))
+    assert len({name for name, _ in places}) == 6
+    assert min(np.diff(sorted(index for _, index in places))) >= 3
 
 
 def test_balanced_says_that_a_slice_is_to_check_what_the_model_is_sure_of():
@@ -63,7 +83,8 @@ def test_balanced_weighs_each_label_by_its_own_uncertainty_when_all_get_as_many_
     labels = np.ones((40, 2)) * [1000.0, 0.0]
     labels[30:32, 1] = 1.0
     measures = {
-        "entropy.foreground_sum": scored(labels.sum(axis=1), labels), "error": scored(np.ones(40)),
+        "entropy.foreground_sum": scored(labels.sum(axis=1), labels),
+        "error": scored(np.full(40, 0.2)),
     }
     cases = [
         made_case(name, 40, foreground=np.ones((40, 2), int), measures=measures) for name in "abc"
@@ -83,7 +104,8 @@ def test_balanced_counts_a_rare_label_like_a_common_one():
     labels = np.ones((40, 2)) * [100.0, 0.0]
     labels[30:32, 1] = 1.0
     measures = {
-        "entropy.foreground_sum": scored(labels.sum(axis=1), labels), "error": scored(np.ones(40)),
+        "entropy.foreground_sum": scored(labels.sum(axis=1), labels),
+        "error": scored(np.full(40, 0.2)),
     }
     case = made_case(slices=40, foreground=np.ones((40, 2), int), measures=measures)
     places, reasons = picks("balanced", candidates(case, count=1))
