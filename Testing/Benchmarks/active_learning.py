@@ -13,8 +13,9 @@ so that the experiment ends in two hours on two cores: it compares strategies, i
 well organs are found. hippocampus-slices and hippocampus-volumes take seeds 0 to 7, headneck-slices
 0 to 11, hippocampus-virtues 0 to 3. Of `balanced`, how it counts what is labeled already was chosen
 on hippocampus-slices, seeds 8 to 11; that slices beyond the structures have a vote, on
-headneck-slices, seeds 0 to 3; that its preset takes the Dice of a batch, on seeds 0 and 1. Nothing
-is asserted.
+headneck-slices, seeds 0 to 3; that their share is the error that the model expects, on its seeds 12
+to 15, where that error was fitted, too, on cases of the pool; that the preset of headneck-slices
+takes the Dice of a batch, on its seeds 0 and 1. Nothing is asserted.
 """
 
 from __future__ import annotations
