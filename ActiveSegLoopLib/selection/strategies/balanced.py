@@ -41,18 +41,18 @@ def balanced(candidates: Candidates) -> Ranking:
     """
     error = candidates.measure("error")
     evenly = _mean_error(candidates, error)
-    votes = (1 - evenly) * _votes(candidates)
-    base = evenly * _base(candidates)
-    scores = (votes + base) / (1 + _crowd(candidates, candidates.unlearned))
+    votes = _votes(candidates)
+    together = (1 - evenly) * votes + evenly * _base(candidates)
+    scores = together / (1 + _crowd(candidates, candidates.unlearned))
     worst = worst_label(candidates, _UNCERTAIN)
 
     def reason(i: int) -> str:
         place = "a place with few proposals yet"
-        if votes[i] >= base[i]:
-            expected = f" (Dice of {1 - error[i]:.2f} expected)" if error[i] else ""
+        expected = f" (Dice of {1 - error[i]:.2f} expected)" if error[i] else ""
+        if votes[i] >= 1:
             return f"much uncertain{worst(i)}{expected} at {place}"
         if candidates.foreground[i].any():
-            return f"checks {place}, where the model is rather sure"
+            return f"checks {place}, where less is uncertain{expected}"
         return f"shows where the structures end, at {place}"
 
     return Ranking(scores, reason)
