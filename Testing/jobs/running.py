@@ -30,10 +30,10 @@ def start(*arguments: object, **options) -> subprocess.Popen:
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess:
-    """Run the command in another process."""
+    """Run the command in another process; so long only a process that hangs takes."""
     return subprocess.run(
         command(*arguments), env=environment(), capture_output=True, encoding="utf-8",
-        timeout=300, stdin=subprocess.DEVNULL,
+        timeout=900, stdin=subprocess.DEVNULL,
     )
 
 
