@@ -39,8 +39,8 @@ def balanced(candidates: Candidates) -> Ranking:
     reason, beyond the structures, must not catch up. Volumes with the fewest labeled slices come
     first.
     """
-    error = candidates.measure("error")
-    evenly = _mean_error(candidates, error)
+    seen, error = _seen(candidates), candidates.measure("error")
+    evenly = error[seen].mean() if seen.any() else 1.0
     votes = _votes(candidates)
     together = (1 - evenly) * votes + evenly * _base(candidates)
     scores = together / (1 + _crowd(candidates, candidates.unlearned))
@@ -48,10 +48,10 @@ def balanced(candidates: Candidates) -> Ranking:
 
     def reason(i: int) -> str:
         place = "a place with few proposals yet"
-        expected = f" (Dice of {1 - error[i]:.2f} expected)" if error[i] else ""
+        expected = f" (Dice of {1 - error[i]:.2f} expected)" if seen[i] and error[i] else ""
         if votes[i] >= 1:
             return f"much uncertain{worst(i)}{expected} at {place}"
-        if candidates.foreground[i].any():
+        if seen[i]:
             return f"checks {place}, where less is uncertain{expected}"
         return f"shows where the structures end, at {place}"
 
@@ -78,12 +78,6 @@ def _seen(candidates: Candidates) -> np.ndarray:
     if candidates.focus is None:
         return candidates.foreground.any(axis=1)
     return candidates.foreground[:, candidates.focus] > 0
-
-
-def _mean_error(candidates: Candidates, error: np.ndarray) -> float:
-    """1 - the Dice that the model expects of a slice with a structure; 1 where it sees none."""
-    seen = _seen(candidates)
-    return float(error[seen].mean()) if seen.any() else 1.0
 
 
 def _votes(candidates: Candidates) -> np.ndarray:

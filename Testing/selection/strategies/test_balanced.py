@@ -95,6 +95,22 @@ def test_balanced_weighs_each_label_by_its_own_uncertainty_when_all_get_as_many_
     assert places[1][1] in (30, 31) and "on 'vein'" in reasons[1]
 
 
+def test_balanced_expects_no_dice_of_a_label_that_the_model_does_not_see_there():
+    foreground = np.ones((40, 2), int)
+    foreground[20:, 1] = 0
+    unsure = np.where(foreground, 0.3, 0.01)
+    measures = {
+        "entropy.foreground_sum": scored(np.ones(40), np.ones((40, 2))),
+        "error": scored(np.full(40, 0.3), unsure),
+    }
+    cases = [made_case(n, 40, foreground=foreground, measures=measures) for n in "abcdefgh"]
+    found = candidates(*cases, count=40)
+    places, reasons = picks("balanced", found, per_class=True)
+    veins = [(i, r) for (_, i), r in zip(places, reasons, strict=True) if "'vein'" in r]
+    assert {index >= 20 for index, _ in veins} == {True, False}
+    assert all(("expected" in reason) == (index < 20) for index, reason in veins)
+
+
 def test_balanced_stays_near_the_structures_in_a_long_scan():
     cases = [ended_case(f"{n}", 100, 140, 400) for n in range(10)]
     places, _ = picks("balanced", candidates(*cases, count=40))
