@@ -35,8 +35,12 @@ class Labeling(VTKObservationMixin):
         self.editor = editor
         self.stopwatch = Stopwatch()
         self.opened: Any = None
+        self.study: Any = None  # of the open case; while another one is opened, not the panel's
         self.opening: str | None = None  # the case that is on its way
         self.has_edits = False
+        self._way: Any = None  # stands for the opening that is on its way, and for no other
+        self._storing = 0
+        self._stamp = ""
         self._tell_error = tell_error
         self._on_change = on_change
         self._unkept_since: float | None = None
@@ -54,6 +58,11 @@ class Labeling(VTKObservationMixin):
         """The open case, None when there is none."""
         return None if self.opened is None else self.opened.case
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether another case is on its way, or labels on theirs to the study."""
+        return self.opening is not None or self._storing > 0
+
     def open(
         self,
         name: str,
@@ -66,79 +75,124 @@ class Labeling(VTKObservationMixin):
 
         again: read it anew, and forget what was changed.
         """
-        if self.case is not None and self.case.name == name and not again:
+        is_open = self.case is not None and self.case.name == name and not self._is_gone()
+        if is_open and not again and not self._has_newer_prediction():
+            self.stop_opening()
             self._go_to(plane, index)
             return
         if again:
-            self._forget_changes()
+            self._kept()
         else:
             self.keep_draft()
         load = self.loop.loading(name, use_draft)
-        self.opening = name
+        self.opening, self._way = name, object()
+        way, study = self._way, self.loop.study
         self._on_change()
 
         def put(loaded: Any) -> None:
-            if self.opening == name:
+            # Something else may have been opened, or this closed, before it was loaded.
+            if self._way is not way or self.loop.study is not study:
+                return
+            try:
                 self._put(loaded, plane, index)
+            except Exception as error:
+                self.loop.opened = None
+                self._tell_error(error)
+                self._on_change()
 
-        self.panel.background.start(load, put, self._failed)
+        def failed(error: Exception) -> None:
+            if self._way is way:
+                self.stop_opening()
+                self._tell_error(error)
+                self._on_change()
+
+        self.panel.background.start(load, put, failed)
+
+    def stop_opening(self) -> None:
+        """The case that is on its way isn't wanted any more; the open one stays."""
+        self.opening = self._way = None
 
     def close(self) -> None:
         """Let go of the open case; what wasn't accepted is kept as a draft."""
+        self.stop_opening()
         self.keep_draft()
         self._release()
         self._on_change()
 
     def drop(self) -> None:
         """Let go of a case whose nodes are gone."""
+        self.stop_opening()
         self._release()
         self._on_change()
 
     def accept(
-        self, slices: Mapping[str, Sequence[int]] | None, done: Callable[[Any], None]
+        self,
+        slices: Mapping[str, Sequence[int]] | None,
+        done: Callable[[Any], None],
+        refused: Callable[[Exception], None],
     ) -> None:
-        """Store the segments as they now are; slices None is the whole volume."""
+        """Store the segments as they now are; slices None is the whole volume.
+
+        One of the two is called later; what was refused is open still, and isn't lost.
+        """
         self.stopwatch.edit(self._label())
         seconds = dict(self._known(self.stopwatch.seconds))
         store = self.loop.acceptance(slices, seconds)
         self.stopwatch.start()
         self._kept()
-        case = self.case.name
+        self._storing += 1
+        opened = self.opened
+
+        def stored(revision: Any) -> None:
+            self._storing -= 1
+            done(revision)
 
         def failed(error: Exception) -> None:
+            self._storing -= 1
             # The time is still to be told, if the same case is still there.
-            if self.case is not None and self.case.name == case:
+            if self.opened is not None and self.opened.case == opened.case:
                 for label, spent in seconds.items():
                     spent_since = self.stopwatch.seconds.get(label, 0.0)
                     self.stopwatch.seconds[label] = spent_since + spent
                 self._edited()
-            self._tell_error(error)
+            refused(error)
 
-        self.panel.background.start(store, done, failed)
+        self.panel.background.start(store, stored, failed)
 
     def keep_draft(self) -> None:
-        """Keep what was changed and isn't accepted, in case of a crash."""
+        """Keep what was changed and isn't accepted, in case of a crash; tell what prevents it."""
         self._autosave.stop()
         if self.opened is None or not self.has_edits or self._is_gone():
             return
-        if self.loop.opened is not self.opened:
-            return  # a script has opened something else; what was drawn is still in the scene
-        plane, index = self.opened.plane, self.opened.index
+        from ActiveSegLoopLib.scene.accepting import drafting
+
+        opened = self.opened
+        plane, index = opened.plane, opened.index
         slices = {} if plane is None or index is None else {plane: (index,)}
-        store = self.loop.drafting(slices, self._known(self.stopwatch.seconds))
+        try:
+            # Not through the loop, which may be at another study or case already.
+            store = drafting(self.study, opened, slices, self._known(self.stopwatch.seconds))
+        except Exception as error:
+            self._tell_error(error)
+            return
         self._kept()
-        self.panel.background.start(store, lambda draft: None, self._tell_error)
+
+        def failed(error: Exception) -> None:
+            if self.opened is not None and self.opened.case == opened.case:
+                self._edited()
+            self._tell_error(error)
+
+        self.panel.background.start(store, lambda draft: None, failed)
 
     def cleanup(self) -> None:
         """The panel ends."""
-        if self.opened is not None:
-            self.keep_draft()
+        self.stop_opening()
+        self.keep_draft()
         self._release()
 
     def _put(self, loaded: Any, plane: str | None, index: int | None) -> None:
-        self.opening = None
-        if self.panel.study is None:
-            return
+        self.stop_opening()
+        self.keep_draft()  # of what was drawn while this was loaded
         self._release()
         self._take(self.loop.put(loaded, plane, index))
 
@@ -156,7 +210,10 @@ class Labeling(VTKObservationMixin):
             self._on_change()
 
     def _take(self, opened: Any) -> None:
-        self.opened = opened
+        from ActiveSegLoopLib.scene.segmentations import content_stamp
+
+        self.opened, self.study = opened, self.panel.study
+        self._stamp = content_stamp(opened.segmentation_node)
         self.editor.open(opened.segmentation_node, opened.volume_node)
         draft = opened.beginning.draft
         self.stopwatch.start({} if draft is None else draft.seconds)
@@ -164,11 +221,16 @@ class Labeling(VTKObservationMixin):
         for event in ("SourceRepresentationModified", "SegmentAdded", "SegmentRemoved"):
             number = getattr(slicer.vtkSegmentation, event)
             self.addObserver(segmentation, number, self._on_segments)
+        # Undo and redo say no more than this, which a new name or color does, too.
+        number = slicer.vtkSegmentation.SegmentModified
+        self.addObserver(segmentation, number, self._on_segment)
         self._on_change()
 
     def _go_to(self, plane: str | None, index: int | None) -> None:
         from ActiveSegLoopLib.scene.jumping import jump_to_slice
+        from ActiveSegLoopLib.scene.segmentations import apply_schema
 
+        apply_schema(self.opened.segmentation_node, self.study.schema.segments())
         self.opened = self.loop.opened = self.opened.at(plane, index)
         if plane is not None and index is not None:
             jump_to_slice(self.case.geometry, plane, index)
@@ -181,29 +243,29 @@ class Labeling(VTKObservationMixin):
         self._unkept_since = None
         self.has_edits = False
         if self.opened is not None:
-            self.opened = None
+            self.opened = self.study = None
             self.editor.close()
-
-    def _forget_changes(self) -> None:
-        self._autosave.stop()
-        self._kept()
 
     def _kept(self) -> None:
         self.has_edits = False
         self._unkept_since = None
         self._autosave.stop()
 
-    def _failed(self, error: Exception) -> None:
-        self.opening = None
-        self._tell_error(error)
-        self._on_change()
-
     def _on_segments(self, caller: Any, event: Any) -> None:
         self.stopwatch.edit(self._label())
         self._edited()
 
+    def _on_segment(self, caller: Any, event: Any) -> None:
+        from ActiveSegLoopLib.scene.segmentations import content_stamp
+
+        if content_stamp(self.opened.segmentation_node) != self._stamp:
+            self._on_segments(caller, event)
+
     def _edited(self) -> None:
+        from ActiveSegLoopLib.scene.segmentations import content_stamp
+
         self.has_edits = True
+        self._stamp = content_stamp(self.opened.segmentation_node)
         now = self.stopwatch.now()
         if self._unkept_since is None:
             self._unkept_since = now
@@ -212,12 +274,16 @@ class Labeling(VTKObservationMixin):
 
     def _label(self) -> str:
         """The label that is edited; with a segment of the user's own, the study's first."""
-        ids = self.panel.study.schema.ids
+        ids = self.study.schema.ids
         return self.editor.segment if self.editor.segment in ids else ids[0]
 
     def _known(self, seconds: Mapping[str, float]) -> dict[str, float]:
-        ids = self.panel.study.schema.ids
+        ids = self.study.schema.ids
         return {label: spent for label, spent in seconds.items() if label in ids}
+
+    def _has_newer_prediction(self) -> bool:
+        """Whether a model segmented the open case since it was opened, and nothing is unkept."""
+        return not self.has_edits and self.loop.has_newer_prediction(self.opened)
 
     def _is_gone(self) -> bool:
         return self.opened.segmentation_node.GetScene() is None

@@ -51,7 +51,7 @@ class NextSection(Section):
         self._clock = qt.QTimer()
         self._clock.setInterval(_MILLISECONDS_OF_CLOCK)
         self._clock.connect("timeout()", self.on_clock)
-        self._shown_slice: int | None = None
+        self._shown: tuple[str, int | None] | None = None
         self._told: Any = None  # what the other sections know to be open
         self.show_case()
 
@@ -64,6 +64,7 @@ class NextSection(Section):
                 (SLICE_DONE_KEY, self.on_slice_done), (OPEN_NEXT_KEY, self.on_open_next)
             ):
                 shortcut = qt.QShortcut(qt.QKeySequence(key), window)
+                shortcut.autoRepeat = False  # a key held down would accept slices nobody saw
                 shortcut.connect("activated()", slot)
                 self._shortcuts.append((shortcut, slot))
         if self.labeling.opened is not None:
@@ -161,22 +162,23 @@ class NextSection(Section):
     @pressed
     def on_slice_done(self) -> None:
         """Keep the slice that is shown, and open the next one."""
-        if self.labeling.opened is None:
-            self.tell(_("Nothing is open to be done."))
+        if not self._can_accept():
             return
         plane, index = self.slice_at_hand()
         if index is None:
-            self.tell(_("No slice view shows a slice of this plane: show it first."))
+            self.tell(
+                _("No slice view shows this case in the {plane} plane: show it first.").format(
+                    plane=self._plane_text(plane)
+                )
+            )
             return
-        self._accept({plane: (index,)}, index)
+        self._accept({plane: (index,)}, plane, index)
 
     @pressed
     def on_volume_done(self) -> None:
         """Keep the whole volume, and open the next one."""
-        if self.labeling.opened is None:
-            self.tell(_("Nothing is open to be done."))
-            return
-        self._accept(None, None)
+        if self._can_accept():
+            self._accept(None)
 
     @pressed
     def on_skip(self) -> None:
@@ -202,18 +204,16 @@ class NextSection(Section):
             self.ui.timeLabel.text = _("Time on this: {time} (stopped, nothing is edited)").format(
                 time=time
             )
-        plane, index = self.slice_at_hand()
-        if index != self._shown_slice:
-            self._show_slice(plane, index)
+        shown = self.slice_at_hand()
+        if shown != self._shown:
+            self._show_slice(*shown)
 
     def slice_at_hand(self) -> tuple[str, int | None]:
-        """The plane and the slice that a view shows now; else the one that was proposed."""
+        """The plane in which one labels, and the slice of it that a view shows now, if any."""
         from ActiveSegLoopLib.scene.jumping import shown_slice
 
-        opened = self.labeling.opened
-        plane = opened.plane or self.parameters.plane.value
-        index = shown_slice(opened.case.geometry, plane)
-        return plane, opened.index if index is None else index
+        plane = self.parameters.plane.value
+        return plane, shown_slice(self.labeling.opened.case.geometry, plane)
 
     def show_case(self) -> None:
         """Show what is open: its name, why it was proposed, how it began."""
@@ -221,6 +221,8 @@ class NextSection(Section):
         if opened is not self._told:
             is_another = opened is None or self._told is None or opened.case != self._told.case
             self._told = opened
+            if opened is not None and opened.plane is not None:
+                self.parameters.plane = type(self.parameters.plane)(opened.plane)
             if is_another:
                 self.panel.case_changed()
         self.ui.labelingFrame.visible = opened is not None
@@ -243,7 +245,7 @@ class NextSection(Section):
 
     def _case_text(self, opened: Any) -> str:
         text = f"{opened.case.name}:"
-        proposal = self.proposal
+        proposal = self._proposal_of(opened.case.name)
         if proposal is not None:
             text = f"{self.proposing.place_text(proposal)}: {proposal.reason.rstrip('.')}."
         begun = {
@@ -256,44 +258,73 @@ class NextSection(Section):
         return f"{text} {begun}"
 
     def _show_slice(self, plane: str, index: int | None) -> None:
-        self._shown_slice = index
+        self._shown = plane, index
         self.strip.mark(plane, index)
         if self.panel.is_connected:
             self.parameters.slice_shown = -1 if index is None else index
         self.ui.sliceDoneButton.text = (
             _("Slice done, next") if index is None
-            else _("Slice {index} done, next").format(index=index)
+            else _("{plane} slice {index} done, next").format(
+                plane=self._plane_text(plane).capitalize(), index=index
+            )
         )
 
-    def _accept(self, slices: Any, index: int | None) -> None:
+    def _plane_text(self, plane: str) -> str:
+        return type(self.parameters.plane)(plane).label()
+
+    def _proposal_of(self, case: str) -> Any:
+        """The proposal at hand, if it is of this case and not of one that is on its way."""
+        return self.proposal if self.proposal is not None and self.proposal.case == case else None
+
+    def _can_accept(self) -> bool:
+        if self.labeling.is_busy:
+            self.tell(_("One moment: what came before isn't done yet."))
+            return False
+        if self.labeling.opened is None:
+            self.tell(_("Nothing is open to be done."))
+            return False
+        return True
+
+    def _accept(self, slices: Any, plane: str | None = None, index: int | None = None) -> None:
         case, is_whole = self.labeling.case.name, slices is None
-        proposal = self.proposal or self.proposing.find_open(case, slices or {})
+        proposal = self._proposal_of(case) or self.proposing.find_open(case, slices or {})
 
         def stored(revision: Any) -> None:
             self.panel.study_changed()
 
-        self.labeling.accept(slices, stored)
+        def refused(error: Exception) -> None:
+            # Back from whatever was to be opened next.
+            self.labeling.stop_opening()
+            self.proposal = proposal
+            self.proposing.show_study()
+            self.show_case()
+            self.tell_error(error)
+
+        self.labeling.accept(slices, stored, refused)
         self.ui.currentLabel.text = _("{case}: what was accepted is kept.").format(case=case)
         self.drafts.hide()
-        if proposal is not None and not is_whole and index != proposal.index:
-            self.tell(
-                _("Slice {index} is kept. The proposed slice is {proposed}.").format(
-                    index=index, proposed=proposal.index
-                )
-            )
-            return
-        self.tell(
+        done = (
             _("The whole of {case} is kept.").format(case=case) if is_whole
-            else _("Slice {index} of {case} is kept.").format(index=index, case=case)
+            else _("{plane} slice {index} of {case} is kept.").format(
+                plane=self._plane_text(plane).capitalize(), index=index, case=case
+            )
         )
+        if not is_whole and proposal is not None and (plane, index) != (
+            proposal.plane, proposal.index
+        ):
+            place = self.proposing.place_text(proposal)
+            self.tell(_("{done} Proposed was: {place}.").format(done=done, place=place))
+            return
         if proposal is not None:
             self.proposing.leave_out(proposal, whole_case=is_whole)
         if self.proposing.open:
-            kept = self.ui.nextMessageLabel.text
             self.open_next()
-            self.tell(kept)
+        self.tell(done)
 
     def _set_aside(self, how: Any) -> None:
+        if self.labeling.is_busy:
+            self.tell(_("One moment: what came before isn't done yet."))
+            return
         proposal = self.proposal or self.proposing.selected()
         if proposal is None:
             self.tell(_("Choose a proposal first."))

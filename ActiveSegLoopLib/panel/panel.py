@@ -214,8 +214,7 @@ class Panel(VTKObservationMixin):
         """Let go of everything; Slicer calls this before the panel is destroyed or reloaded."""
         self.removeObservers()
         self._following_timer.stop()
-        for section in self.sections.values():
-            section.cleanup()
+        self._all(lambda section: section.cleanup())
         self.background.finish()
         self.release_parameters()
         self.logic.closeStudy()
@@ -241,6 +240,14 @@ class Panel(VTKObservationMixin):
             return
         self._restore_sections(remembered)
 
+    def _all(self, call: Callable[[Section], None]) -> None:
+        """Call every section; what fails in one is told there and keeps no other from ending."""
+        for section in self.sections.values():
+            try:
+                call(section)
+            except Exception as error:
+                section.tell_error(error)
+
     def _open_and_restore(self, remembered: Remembered) -> None:
         self.sections["study"].open_folder(remembered.study_folder)
         self._restore_sections(remembered)
@@ -264,8 +271,7 @@ class Panel(VTKObservationMixin):
         self.addObserver(scene, scene.EndImportEvent, self._on_end_import)
 
     def _on_start_close(self, caller: Any, event: Any) -> None:
-        for section in self.sections.values():
-            section.scene_closes()
+        self._all(lambda section: section.scene_closes())
         self.release_parameters()
 
     def _on_end_close(self, caller: Any, event: Any) -> None:

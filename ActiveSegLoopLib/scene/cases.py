@@ -60,11 +60,12 @@ def present_nodes(study: Study, case: Case) -> list[Any]:
 
     Ours are told by study, case and the fingerprint of the images, so that a renamed node is found
     again. A node of the user's own counts when it was read from the case's file and is unchanged.
+    Nodes that were moved don't count.
     """
     ours = {
         node.GetAttribute(_CHANNEL): node
         for node in find("image", case.name, study.folder, KIND)
-        if node.GetAttribute(_FINGERPRINT) == case.fingerprint and node.GetImageData() is not None
+        if node.GetAttribute(_FINGERPRINT) == case.fingerprint and _lies_on(node, case)
     }
     nodes = [ours.get(str(i)) for i in range(len(case.channels))]
     return [
@@ -82,13 +83,17 @@ def _users_node(path: Path, case: Case) -> Any:
         name = storage.GetFileName() if storage is not None else None
         if is_ours(node) or not name or node.GetModifiedSinceRead():
             continue
-        if Path(name).resolve() == path.resolve():
-            try:
-                if geometry_of(node).difference(case.geometry) is None:
-                    return node
-            except ImageError:
-                continue  # under a transform: not where the case's image lies
+        if Path(name).resolve() == path.resolve() and _lies_on(node, case):
+            return node
     return None
+
+
+def _lies_on(node: Any, case: Case) -> bool:
+    """Whether a volume node has voxels where the case's image has them."""
+    try:
+        return geometry_of(node).difference(case.geometry) is None
+    except ImageError:
+        return False  # without voxels, or under a transform
 
 
 def _made(study: Study, case: Case, channel: int, images: CaseImages) -> Any:

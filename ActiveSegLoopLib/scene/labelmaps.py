@@ -38,19 +38,19 @@ class Snapshot:
     layers: tuple[Layer, ...]
     names: Mapping[str, str]
 
-    def labelmap(self, segments: Sequence[Segment], overlap: str = "error") -> Volume:
+    def labelmap(self, segments: Sequence[Segment], strict: bool = True) -> Volume:
         """The label map (uint8 or uint16) with the values of `segments`, told by their id.
 
         A segment of the user's own, which is none of these, may be there as long as it is empty.
-        overlap: "error" raises ImageError where segments overlap, which no label map can hold;
-        "last" lets the one of the later layer win.
+        strict: raise ImageError where one isn't, or where segments overlap, which no label map can
+        hold. Otherwise the user's own are left out, and the segment of the later layer wins.
         """
         values = {segment.id: segment.value for segment in segments}
         largest = max(values.values(), default=0)
         result = np.zeros(self.geometry.shape, np.uint8 if largest <= 255 else np.uint16)
         overlaps: dict[tuple[int, int], int] = {}
         for number, layer in enumerate(self.layers):
-            table = self._table(layer, values, result.dtype)
+            table = self._table(layer, values, result.dtype, strict)
             place = _slices(layer)
             for z, labels in enumerate(layer.array):
                 mapped = _mapped(labels, table)
@@ -67,18 +67,20 @@ class Snapshot:
                         pair = code >> 16, code & 0xFFFF
                         overlaps[pair] = overlaps.get(pair, 0) + count
                 part[drawn] = mapped[drawn]
-        if overlaps and overlap == "error":
+        if overlaps and strict:
             self._tell_overlap(overlaps, segments)
         return Volume(result, self.geometry)
 
-    def _table(self, layer: Layer, values: Mapping[str, int], dtype: np.dtype) -> np.ndarray:
+    def _table(
+        self, layer: Layer, values: Mapping[str, int], dtype: np.dtype, strict: bool
+    ) -> np.ndarray:
         """For every value of a layer that of its segment's label; 0 where it has no segment."""
         largest = max([int(layer.array.max(initial=0)), *layer.ids])
         table = np.zeros(largest + 1, dtype)
         for value, id in layer.ids.items():
             if id in values:
                 table[value] = values[id]
-            elif (layer.array == value).any():
+            elif strict and (layer.array == value).any():
                 raise ImageError(
                     f"The segment '{self.names[id]}' of '{self.name}' is no label of the study: "
                     "remove it, or draw it in the segment of a label."
@@ -97,22 +99,23 @@ class Snapshot:
 
 
 def labelmap_of(
-    node: Any, segments: Sequence[Segment], geometry: Geometry, overlap: str = "error"
+    node: Any, segments: Sequence[Segment], geometry: Geometry, strict: bool = True
 ) -> Volume:
-    """What a segmentation node shows as a label map on a grid: see Snapshot.labelmap.
+    """What a segmentation node shows as a label map on a grid: see snapshot, Snapshot.labelmap.
 
     Segments on other grids are resampled (nearest voxel). Neither node nor scene is changed.
     """
-    return snapshot(node, geometry).labelmap(segments, overlap)
+    return snapshot(node, geometry, strict).labelmap(segments, strict)
 
 
-def snapshot(node: Any, geometry: Geometry) -> Snapshot:
+def snapshot(node: Any, geometry: Geometry, strict: bool = True) -> Snapshot:
     """Copy a segmentation node's voxels, brought onto a grid.
 
-    Raises ImageError for a node under a transform, one that has nothing to make voxels of, and
-    where voxels lie outside the grid.
+    Raises ImageError for one that has nothing to make voxels of; with `strict` also for a node
+    under a transform, and where voxels lie outside the grid, which otherwise are left out.
     """
-    require_no_transform(node)
+    if strict:
+        require_no_transform(node)
     segmentation = _with_voxels(node, geometry)
     layers: dict[Any, dict[int, str]] = {}
     names = {}
@@ -122,7 +125,7 @@ def snapshot(node: Any, geometry: Geometry) -> Snapshot:
         image = segment.GetRepresentation(labelmap_name())
         if image is not None and image.GetNumberOfPoints() > 0:
             layers.setdefault(image, {})[segment.GetLabelValue()] = id
-    made = [_layer(node.GetName(), image, ids, geometry) for image, ids in layers.items()]
+    made = [_layer(node.GetName(), image, ids, geometry, strict) for image, ids in layers.items()]
     return Snapshot(node.GetName(), geometry, tuple(made), names)
 
 
@@ -148,7 +151,9 @@ def _with_voxels(node: Any, geometry: Geometry) -> Any:
     return copy
 
 
-def _layer(name: str, image: Any, ids: Mapping[int, str], geometry: Geometry) -> Layer:
+def _layer(
+    name: str, image: Any, ids: Mapping[int, str], geometry: Geometry, strict: bool
+) -> Layer:
     """One layer's voxels as a part of the grid."""
     low, grid = _place(image, name)
     offset = whole_voxel_offset(grid, geometry)
@@ -163,7 +168,7 @@ def _layer(name: str, image: Any, ids: Mapping[int, str], geometry: Geometry) ->
     last = np.minimum(np.add(offset, array.shape), geometry.shape)
     inside = tuple(slice(a - o, max(a, b) - o) for a, b, o in zip(first, last, offset))
     part = array[inside]
-    if part.size < array.size:
+    if strict and part.size < array.size:
         drawn = np.isin(array, list(ids))
         lost = int(np.count_nonzero(drawn) - np.count_nonzero(drawn[inside]))
         if lost:

@@ -150,6 +150,15 @@ class Loop(Processes):
         self.opened = opened
         return opened
 
+    def has_newer_prediction(self, opened: Opened) -> bool:
+        """Whether the model in use has segmented a case, and it was opened without that."""
+        current, begun = self.study.current_round(), opened.beginning
+        if current is None or begun.source in (opening.DRAFT, opening.SCENE):
+            return False
+        if (begun.source, begun.model_round) == (opening.PREDICTION, current.number):
+            return False
+        return self.study.prediction(current, opened.case) is not None
+
     def open_case(
         self,
         name: str,

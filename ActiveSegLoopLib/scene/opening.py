@@ -167,20 +167,26 @@ def begin(study: Study, case: Case, use_draft: bool = True) -> Beginning:
 
     Only the annotated part of a revision is somebody's word; where the model that is in use has
     segmented the case, its prediction fills the rest. A draft that was accepted before the program
-    ended is removed here.
+    ended, so that it says the same, is removed here.
     """
+    without = _begin_without_draft(study, case)
+    draft = draft_of(study, case) if use_draft else None
+    if draft is None:
+        return without
+    labelmap = read_draft(study, draft)
+    if without.source != NOTHING and np.array_equal(labelmap.array, without.labelmap.array):
+        remove_draft(study, case)
+        return without
+    return replace(
+        without, labelmap=labelmap, source=DRAFT, origin=draft.origin,
+        model_round=draft.model_round, draft=draft,
+    )
+
+
+def _begin_without_draft(study: Study, case: Case) -> Beginning:
     schema = study.schema
     latest = study.latest(case)
     parent = None if latest is None else latest.number
-    if use_draft:
-        draft = draft_of(study, case)
-        if draft is not None:
-            labelmap = read_draft(study, draft)
-            if latest is None or not np.array_equal(labelmap.array, study.labelmap(latest).array):
-                return Beginning(
-                    case, schema, labelmap, DRAFT, draft.origin, draft.model_round, parent, draft
-                )
-            remove_draft(study, case)
     current = study.current_round()
     path = None if current is None else study.prediction(current, case)
     if path is None:

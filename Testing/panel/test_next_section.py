@@ -66,7 +66,7 @@ def test_open_next_shows_the_image_its_segments_and_the_slice(proposed):
     assert opened.case.name == "p1"
     assert proposed.ui.labelingFrame.visible
     assert "p1, axial 2: the model is unsure here" in proposed.ui.currentLabel.text
-    assert proposed.ui.sliceDoneButton.text == "Slice 2 done, next"
+    assert proposed.ui.sliceDoneButton.text == "Axial slice 2 done, next"
     editor = proposed.ui.segmentEditorWidget
     assert editor.segmentationNode() is opened.segmentation_node
     assert editor.sourceVolumeNode() is opened.volume_node
@@ -92,7 +92,7 @@ def test_a_proposed_slice_that_was_labeled_without_opening_it_is_not_opened_next
     wait(proposed)
     proposed.ui.sliceDoneButton.click()
     wait(proposed)
-    assert proposed.ui.sliceDoneButton.text == "Slice 4 done, next"
+    assert proposed.ui.sliceDoneButton.text == "Axial slice 4 done, next"
 
 
 def test_slice_done_keeps_the_slice_and_opens_the_next_one_of_the_same_case_at_once(
@@ -107,9 +107,9 @@ def test_slice_done_keeps_the_slice_and_opens_the_next_one_of_the_same_case_at_o
     assert dict(revision.annotation.slices) == {"axial": (2,)}
     np.testing.assert_array_equal(study.labelmap(revision).array[2], labels().array[2])
     assert labeling.opened.segmentation_node is node
-    assert proposed.ui.sliceDoneButton.text == "Slice 4 done, next"
+    assert proposed.ui.sliceDoneButton.text == "Axial slice 4 done, next"
     assert [row[1] for row in cells(proposed.ui.proposalTable)] == ["axial 4", "axial 3"]
-    assert proposed.ui.nextMessageLabel.text == "Slice 2 of p1 is kept."
+    assert proposed.ui.nextMessageLabel.text == "Axial slice 2 of p1 is kept."
 
 
 def test_another_slice_than_the_proposed_one_is_kept_and_the_proposal_stays(proposed, study):
@@ -118,13 +118,52 @@ def test_another_slice_than_the_proposed_one_is_kept_and_the_proposal_stays(prop
     labeling = open_next(proposed)
     jump_to_slice(GRID, "axial", 5)
     proposed.sections["next"].on_clock()
-    assert proposed.ui.sliceDoneButton.text == "Slice 5 done, next"
+    assert proposed.ui.sliceDoneButton.text == "Axial slice 5 done, next"
     proposed.ui.sliceDoneButton.click()
     wait(proposed)
     assert dict(study.latest(study.case("p1")).annotation.slices) == {"axial": (5,)}
-    assert "The proposed slice is 2" in proposed.ui.nextMessageLabel.text
+    assert "Proposed was: p1, axial 2" in proposed.ui.nextMessageLabel.text
     assert len(cells(proposed.ui.proposalTable)) == 3
     assert labeling.case.name == "p1"
+
+
+def test_the_plane_of_the_box_is_the_one_that_is_accepted_and_the_button_names_it(
+    proposed, study
+):
+    from ActiveSegLoopLib.scene.jumping import jump_to_slice
+
+    open_next(proposed)
+    proposed.ui.planeComboBox.setCurrentText("sagittal")
+    jump_to_slice(GRID, "sagittal", 7)
+    proposed.sections["next"].on_clock()
+    assert proposed.ui.sliceDoneButton.text == "Sagittal slice 7 done, next"
+    proposed.ui.sliceDoneButton.click()
+    wait(proposed)
+    assert dict(study.latest(study.case("p1")).annotation.slices) == {"sagittal": (7,)}
+    assert "Proposed was: p1, axial 2" in proposed.ui.nextMessageLabel.text
+
+
+def test_a_slice_that_no_view_shows_is_not_accepted(proposed, study):
+    from ActiveSegLoopLib.scene.jumping import slice_nodes
+
+    open_next(proposed)
+    for node in slice_nodes():
+        node.SetOrientationToSagittal()
+    proposed.ui.sliceDoneButton.click()
+    wait(proposed)
+    assert study.latest(study.case("p1")) is None
+    assert "No slice view shows this case in the axial plane" in proposed.ui.nextMessageLabel.text
+
+
+def test_a_slice_of_a_proposed_volume_is_kept_and_the_proposal_stays(panel, study):
+    whole = {**proposal("p1", None), "unit": "volume", "plane": None}
+    study.save_proposals([whole])
+    open_in(panel, study.folder)
+    open_next(panel)
+    panel.ui.sliceDoneButton.click()
+    wait(panel)
+    assert "Proposed was: p1, whole volume" in panel.ui.nextMessageLabel.text
+    assert len(cells(panel.ui.proposalTable)) == 1
 
 
 def test_volume_done_keeps_everything_and_goes_on_with_another_case(proposed, study):
@@ -196,7 +235,7 @@ def test_unaccepted_work_is_kept_as_a_draft_and_offered_again(proposed, study):
     wait(proposed)
     assert not proposed.ui.draftFrame.visible
     assert labeling.opened.beginning.source == "draft"
-    assert proposed.ui.sliceDoneButton.text == "Slice 2 done, next"
+    assert proposed.ui.sliceDoneButton.text == "Axial slice 2 done, next"
 
 
 def test_a_draft_that_is_discarded_is_gone_and_the_case_shows_without_it(proposed, study):

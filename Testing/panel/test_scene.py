@@ -42,7 +42,7 @@ def test_a_loaded_scene_brings_study_section_case_and_slice_back(panel, study, t
     assert panel.study.folder == study.folder
     assert labeling.case.name == "p1"
     assert panel.sections["next"].proposal.index == 2
-    assert panel.ui.sliceDoneButton.text == "Slice 2 done, next"
+    assert panel.ui.sliceDoneButton.text == "Axial slice 2 done, next"
     assert not panel.ui.compareCollapsibleButton.collapsed
     assert panel.ui.studyCollapsibleButton.collapsed
     assert panel.ui.limitSpinBox.value == 3.5
@@ -105,7 +105,7 @@ def test_what_a_script_opens_shows_in_the_window_and_can_be_accepted_there(widge
     opened = widget.logic.openCase("p2", "axial", 3)
     panel.follow_scripts()
     assert panel.sections["next"].labeling.opened is opened
-    assert panel.ui.sliceDoneButton.text == "Slice 3 done, next"
+    assert panel.ui.sliceDoneButton.text == "Axial slice 3 done, next"
     panel.ui.sliceDoneButton.click()
     wait(panel)
     assert dict(study.latest(study.case("p2")).annotation.slices) == {"axial": (3,)}

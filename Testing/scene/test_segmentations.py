@@ -160,7 +160,7 @@ def test_overlapping_segments_are_kept_in_the_scene_and_told_when_a_label_map_is
         values_of(node)
     expected = np.where(labels.array == 200, 0, labels.array)
     expected[mask] = 200
-    assert np.array_equal(values_of(node, overlap="last"), expected)
+    assert np.array_equal(values_of(node, strict=False), expected)
 
 
 def test_segments_of_the_users_own_may_be_there_but_not_drawn(node, labels):
