@@ -116,6 +116,7 @@ class Proposing(Section):
         elif job.error:
             self.tell(job.error)
         self.show_study()
+        self.section.strip.study_changed()
 
     def _set_busy(self, busy: bool) -> None:
         bar = self.ui.proposeProgressBar
