@@ -19,6 +19,7 @@ from ActiveSegLoopLib.scene.cases import present_nodes
 from ActiveSegLoopLib.scene.ownership import CASE, STUDY, find, is_ours, own
 from ActiveSegLoopLib.scene.segmentations import (
     content_stamp,
+    reference_volume,
     replace_image,
     segmentation_of,
     shared_image,
@@ -204,9 +205,8 @@ def prediction_node(
     A former result for this volume takes the new one if nobody has edited it since; otherwise it
     stays as it is, and a new node is made.
     """
-    key = volume_node.GetID()
     for former in find("prediction", study=study.folder):
-        if former.GetNodeReferenceID(former.GetReferenceImageGeometryReferenceRole()) == key:
+        if reference_volume(former) is volume_node:
             if former.GetAttribute(_STAMP) == content_stamp(former):
                 replace_image(former, image, segments)
                 former.SetAttribute(_STAMP, content_stamp(former))
