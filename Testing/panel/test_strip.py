@@ -7,9 +7,7 @@ import pytest
 import slicer
 
 from ActiveSegLoopLib.images.volume import Volume
-from ActiveSegLoopLib.study.schema import LabelSchema
-from ActiveSegLoopLib.study.study import Study
-from Testing.panel.cases import GRID, add_case, labels
+from Testing.panel.cases import GRID, labels
 from Testing.panel.test_next_section import proposal, wait
 from Testing.panel.test_study_section import open_in
 from Testing.panel.window import until
@@ -30,15 +28,6 @@ def measure(study, percent):
     """Keep a map of p1 of the newest round."""
     map_ = Volume(np.full(GRID.shape, percent, np.uint8), GRID)
     study.save_uncertainty(study.current_round(), study.case("p1"), map_)
-
-
-@pytest.fixture
-def another(tmp_path):
-    """A second study, which has a case p1, too."""
-    made = Study.create(tmp_path / "livers", LabelSchema.parse("1=artery,2=vein"))
-    for number in (1, 2):
-        add_case(made, tmp_path / "others", f"p{number}")
-    return made
 
 
 def shown(panel):
