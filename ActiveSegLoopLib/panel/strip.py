@@ -53,7 +53,9 @@ class Strip(Section):
 
     def close_study(self) -> None:
         """Let go of the map, and end the measuring of the former study."""
-        self.follower.close()
+        if self.follower.is_busy:
+            self.follower.close()
+            self.tell("")
         self._forget()
 
     def scene_closed(self) -> None:
