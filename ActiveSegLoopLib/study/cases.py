@@ -30,7 +30,8 @@ class Case:
     """An image, or several co-registered ones, of a study.
 
     role: "pool" (labeled and trained on), "validation" or "test"; group: the patient; channels:
-    where the images lie; geometry: the grid of the first, on which all labels lie.
+    where the images lie; geometry: the grid of the first, on which all labels lie. dicom: which of
+    the channels are folders with a DICOM series, whatever those are called.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Case:
     channels: tuple[Path, ...]
     geometry: Geometry
     fingerprint: str
+    dicom: tuple[bool, ...] = ()
 
 
 class Cases:
@@ -180,13 +182,15 @@ class Cases:
         return channels, geometry
 
     def _case(self, connection: sqlite3.Connection, row: sqlite3.Row) -> Case:
+        channels = _channels(connection, row["id"])
         return Case(
             name=row["name"],
             role=row["role"],
             group=row["patient"],
-            channels=tuple(c.path(self._folder) for c in _channels(connection, row["id"])),
+            channels=tuple(channel.path(self._folder) for channel in channels),
             geometry=Geometry.from_dict(json.loads(row["geometry"])),
             fingerprint=row["fingerprint"],
+            dicom=tuple(channel.series is not None for channel in channels),
         )
 
 
