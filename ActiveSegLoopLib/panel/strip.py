@@ -63,7 +63,10 @@ class Strip(Section):
         self._forget()
 
     def mark(self, plane: str, index: int | None) -> None:
-        """Mark the slice that is shown."""
+        """Mark the slice that is shown; in another plane than before, among the scores of that."""
+        if plane != self._plane and self._source is not None:
+            self._plane = plane
+            self._show_chart()
         self.chart.mark(None if index is None else float(index))
 
     @guarded
@@ -106,7 +109,7 @@ class Strip(Section):
 
     def _show_scores(self, opened: Any) -> bool:
         """Show the scores of a case; returns whether something else was shown before."""
-        plane = opened.plane or self.parameters.plane.value
+        plane = self.parameters.plane.value
         path = doubt.doubt_file(self.study, opened.case)
         source = (self.study.folder, opened.case.name, path)
         if self._node is not None and self._node.GetScene() is None:

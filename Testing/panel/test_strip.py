@@ -162,6 +162,25 @@ def test_a_measuring_that_ends_after_its_study_was_closed_says_nothing(
     assert panel.ui.nextMessageLabel.text != "The measuring failed."
 
 
+def test_measuring_ends_with_its_study(panel, study, another, jobs):
+    train(study)
+    open_p1(panel, study)
+    panel.ui.overlayCheckBox.checked = True
+    open_in(panel, another.folder)
+    assert jobs[0].status == 130 and not panel.sections["next"].strip.follower.is_busy
+
+
+def test_with_an_earlier_model_its_uncertainty_is_shown_at_once(panel, study):
+    train(study, 77)
+    train(study, 22)
+    open_p1(panel, study)
+    assert shown(panel) == 22
+    panel.logic.rollBack(1)
+    panel.study_changed()
+    wait(panel)
+    assert shown(panel) == 77
+
+
 def test_a_map_that_cannot_be_read_is_measured_anew(panel, study, jobs):
     train(study, 77)
     study.uncertainty(study.current_round(), study.case("p1")).write_bytes(b"broken")
@@ -171,3 +190,14 @@ def test_a_map_that_cannot_be_read_is_measured_anew(panel, study, jobs):
     measure(study, 44)
     jobs[0].end()
     until(lambda: overlaid() == 44)
+
+
+def test_another_plane_shows_the_scores_of_its_slices(panel, study):
+    train(study, 77)
+    open_p1(panel, study)
+    strip = panel.sections["next"].strip
+    (axial,) = strip.chart.curves.values()
+    panel.ui.planeComboBox.setCurrentText("sagittal")
+    panel.sections["next"].on_clock()
+    (sagittal,) = strip.chart.curves.values()
+    assert (len(axial), len(sagittal)) == (GRID.shape[0], GRID.shape[2])
