@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ActiveSegLoopLib.errors import StudyError
+from ActiveSegLoopLib.errors import ImageError, ModelError, StudyError
+from ActiveSegLoopLib.images.reading import read_image, read_labelmap
+from ActiveSegLoopLib.study.cases import Case
 from ActiveSegLoopLib.study.drafts import DRAFTS, NOTES, read_notes
 from ActiveSegLoopLib.study.files import (
     STAGING,
@@ -20,7 +22,8 @@ from ActiveSegLoopLib.study.files import (
     remove_if_left,
     sha256_of,
 )
-from ActiveSegLoopLib.study.predictions import PREDICTIONS
+from ActiveSegLoopLib.study.model_folder import read_description, verified_weights
+from ActiveSegLoopLib.study.predictions import PREDICTIONS, prediction_path, uncertainty_path
 from ActiveSegLoopLib.study.repeats import REPEATS, Repeat
 from ActiveSegLoopLib.study.revision import Revision
 from ActiveSegLoopLib.study.revisions import ENDING, LABELS
@@ -57,6 +60,7 @@ def check(study: Study, repair: bool = False) -> list[Problem]:
         *_revisions(study, repair),
         *_repeats(study),
         *_rounds(study, repair),
+        *_predictions(study, repair),
         *_images(study),
     ]
 
@@ -202,6 +206,11 @@ def _rounds(study: Study, repair: bool) -> Iterator[Problem]:
                 f"{round.folder} with the model of round {round.number} is missing: restore it "
                 "from a backup, or roll back to another round."
             )
+        elif round.state == "finished":
+            try:
+                verified_weights(round.folder, read_description(round.folder))
+            except ModelError as error:
+                yield Problem(str(error))
         elif round.state == "running" and not rounds.is_trained(round.number):
             what = f"Round {round.number} wasn't finished, its process has ended"
             if repair:
@@ -209,6 +218,35 @@ def _rounds(study: Study, repair: bool) -> Iterator[Problem]:
                 yield Problem(f"{what}: it is marked as interrupted and can be resumed.", True)
             else:
                 yield Problem(f"{what}: train again to resume it, or repair to mark it.")
+
+
+def _predictions(study: Study, repair: bool) -> Iterator[Problem]:
+    """What can't be opened or lies elsewhere; the model can make each again."""
+    cases = study.cases()
+    for round in study.rounds():
+        for case in cases:
+            for path in (
+                prediction_path(study.folder, round.number, case),
+                uncertainty_path(study.folder, round.number, case),
+            ):
+                damage = _damage_of_prediction(path, case)
+                if damage is not None:
+                    done = f"it was moved to {_leftover(study, path)}" if repair else (
+                        f"repair moves it to {LEFTOVERS}"
+                    )
+                    yield Problem(f"{damage.rstrip('.')}: {done}; segment the case again.", repair)
+
+
+def _damage_of_prediction(path: Path, case: Case) -> str | None:
+    if not path.is_file():
+        return None
+    try:
+        found = (read_labelmap if path.name.endswith(ENDING) else read_image)(path)
+    except ImageError as error:
+        # Not what its sentence advises: there is nothing to export it from.
+        return str(error).rsplit(": ", 1)[0]
+    difference = case.geometry.difference(found.geometry)
+    return difference and f"{path} doesn't lie on the grid of case '{case.name}' ({difference})"
 
 
 def _images(study: Study) -> Iterator[Problem]:
