@@ -215,9 +215,14 @@ def _rounds(study: Study, repair: bool) -> Iterator[Problem]:
             what = f"Round {round.number} wasn't finished, its process has ended"
             if repair:
                 rounds.mark_interrupted(round.number)
-                yield Problem(f"{what}: it is marked as interrupted and can be resumed.", True)
+                yield Problem(
+                    f"{what}: it is marked as interrupted; train with its settings to go on.", True
+                )
             else:
-                yield Problem(f"{what}: train again to resume it, or repair to mark it.")
+                yield Problem(
+                    f"{what}: train with its settings to go on, or repair to mark it as "
+                    "interrupted."
+                )
 
 
 def _predictions(study: Study, repair: bool) -> Iterator[Problem]:

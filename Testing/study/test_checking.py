@@ -12,6 +12,7 @@ from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.study.checking import check
 from ActiveSegLoopLib.study.files import STAGING, staging
+from ActiveSegLoopLib.study.locks import ProcessLock
 from Testing.study.samples import GRID, write_model
 
 
@@ -167,6 +168,14 @@ def test_predictions_that_cant_be_opened_or_lie_elsewhere_are_moved_aside(
     assert aside.read_bytes() == whole[:-20]
     write_volume(doubt, Volume(make_labels(1).array, Geometry(GRID.shape, GRID.spacing)))
     assert_repair_heals(study, f"{doubt} doesn't lie on the grid of case 'scan'")
+
+
+def test_a_round_whose_process_died_is_marked_also_below_a_finished_one(study, revision):
+    dead = study.start_round("fast", {}, 0, [revision])
+    trained(study, revision)
+    ProcessLock.release_ours(dead.folder / ".lock")
+    assert_repair_heals(study, "train with its settings to go on")
+    assert [round.number for round in study.round_store.all_unfinished()] == [dead.number]
 
 
 def test_images_that_are_gone_or_changed_are_reported(study, case, revision):
