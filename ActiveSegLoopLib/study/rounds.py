@@ -192,8 +192,14 @@ class Rounds:
         return self.is_trained(number) and not ProcessLock.is_ours(self._path(number) / LOCK)
 
     def is_trained(self, number: int) -> bool:
-        """Whether a living process, this one or another, has the round in its hands."""
-        return ProcessLock.is_held(self._path(number) / LOCK)
+        """Whether a living process, this one or another, has the round in its hands.
+
+        Taken for true where that can't be found out, as in a study that is only read.
+        """
+        try:
+            return ProcessLock.is_held(self._path(number) / LOCK)
+        except OSError:
+            return True
 
     def mark_interrupted(self, number: int) -> None:
         """Note that the process that trained a round has died; it can be resumed.

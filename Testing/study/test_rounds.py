@@ -20,7 +20,7 @@ study = Study.open(sys.argv[1])
 if sys.argv[2] == "resume":
     round = study.resume_round(study.rounds()[-1])
 else:
-    labeled = [study.latest(c) for c in study.cases("pool")]
+    labeled = [r for r in map(study.latest, study.cases("pool")) if r is not None]
     round = study.start_round("fast", {}, int(sys.argv[3]), labeled)
 print(round.number, flush=True)
 if sys.stdin.read(1) == "f":
