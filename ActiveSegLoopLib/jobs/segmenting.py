@@ -17,6 +17,8 @@ from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.jobs.case_files import CaseFiles, find_cases
 from ActiveSegLoopLib.model.prediction import Predictor
 from ActiveSegLoopLib.selection.maps import uncertainty_maps
+from ActiveSegLoopLib.study.database import NAME as STUDY
+from ActiveSegLoopLib.study.model_folder import DESCRIPTION
 from ActiveSegLoopLib.study.predictions import UNCERTAINTY
 from ActiveSegLoopLib.study.rounds import Round
 from ActiveSegLoopLib.study.study import Case, Study
@@ -56,7 +58,12 @@ class Segmenter:
         self.study: Study | None = None
         self.round: Round | None = None
         self.folder = target
-        if not (target / "model.json").is_file():
+        if not (target / DESCRIPTION).is_file():
+            if not (target / STUDY).is_file():
+                raise ActiveSegLoopError(
+                    f"{target} is neither a study nor a model folder (it has no {STUDY} and no "
+                    f"{DESCRIPTION}): name one of them."
+                )
             self.study = open_study(target)
             self.round = (
                 self.study.current_round() if number is None else _finished(self.study, number)

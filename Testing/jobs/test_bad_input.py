@@ -120,6 +120,15 @@ def test_a_training_that_can_not_begin_is_refused(study, tmp_path, data, capfd):
     refused(empty, capfd, "labeled yet", "train", empty, "--device", "cpu")
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_folder_without_a_model_is_told_from_a_study(tmp_path, data, capfd, there):
+    folder = tmp_path / "round-007"
+    if there:
+        folder.mkdir()
+    for command in (["segment", folder, data.image(0), "--out", tmp_path / "o"], ["serve", folder]):
+        refused(tmp_path, capfd, f"{folder} is neither a study nor a model folder", *command)
+
+
 def test_a_segmentation_that_can_not_begin_is_refused(trained, study, data, bad, tmp_path, capfd):
     out = tmp_path / "out"
     cpu = ["--device", "cpu"]
