@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,15 @@ from ActiveSegLoopLib.study.model_folder import DESCRIPTION
 from ActiveSegLoopLib.study.predictions import UNCERTAINTY
 from ActiveSegLoopLib.study.rounds import Round
 from ActiveSegLoopLib.study.study import Case, Study
+
+
+def require_room_for(folder: Path) -> None:
+    """Raise ActiveSegLoopError when a folder is none, can't be made or can't be written to."""
+    place = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    if not place.is_dir():
+        raise ActiveSegLoopError(f"{place} isn't a folder: choose another place to write to.")
+    if not os.access(place, os.W_OK):
+        raise ActiveSegLoopError(f"{place} can't be written to: choose another place.")
 
 
 @dataclass(frozen=True)

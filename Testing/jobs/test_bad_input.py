@@ -142,6 +142,16 @@ def test_a_segmentation_that_can_not_begin_is_refused(trained, study, data, bad,
             "segment", trained, data.image(3), "--out", out, *cpu)
 
 
+def test_a_file_where_the_segmentations_should_go_is_refused(trained, data, tmp_path, capfd):
+    file = tmp_path / "out.seg.nrrd"
+    file.write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    places = {file: file, file / "deeper" / "out": file, tmp_path / "link": tmp_path / "link"}
+    for out, named in places.items():
+        refused(tmp_path, capfd, f"{named} isn't a folder: choose another place",
+                "segment", trained, data.image(3), "--out", out, "--device", "cpu")
+
+
 def test_a_model_that_was_tampered_with_is_refused(trained, data, tmp_path, capfd):
     model = tmp_path / "model"
     model.mkdir()
