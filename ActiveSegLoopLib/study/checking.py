@@ -39,9 +39,13 @@ _REVISION = re.compile(rf"r\d{{4,}}{re.escape(ENDING)}")
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong, in one sentence that says what to do or what was done about it."""
+    """Something wrong, in one sentence that says what to do or what was done about it.
+
+    repairable: whether repair puts it right; repaired: whether it did.
+    """
 
     message: str
+    repairable: bool = False
     repaired: bool = False
 
 
@@ -100,8 +104,9 @@ def _unfinished_files(study: Study, repair: bool) -> Iterator[Problem]:
                 continue
             if left:
                 done = "it was removed" if removed else "repair removes it"
-                yield Problem(f"{entry} is an unfinished file of a process that ended: {done}.",
-                              removed)
+                yield Problem(
+                    f"{entry} is an unfinished file of a process that ended: {done}.", True, removed
+                )
 
 
 def _stray_labels(study: Study, repair: bool) -> Iterator[Problem]:
@@ -123,7 +128,7 @@ def _stray_labels(study: Study, repair: bool) -> Iterator[Problem]:
         moved = {file: _leftover(study, file) for file in strays} if repair else {}
     for file in strays:
         done = f"it was moved to {moved[file]}" if repair else f"repair moves it to {LEFTOVERS}"
-        yield Problem(f"{file} is a label map that was never accepted: {done}.", repair)
+        yield Problem(f"{file} is a label map that was never accepted: {done}.", True, repair)
 
 
 def _drafts(study: Study, repair: bool) -> Iterator[Problem]:
@@ -148,7 +153,7 @@ def _drafts(study: Study, repair: bool) -> Iterator[Problem]:
             done = f"it was moved to {_leftover(study, file)}" if repair else (
                 f"repair moves it to {LEFTOVERS}"
             )
-            yield Problem(f"{what}: {done}.", repair)
+            yield Problem(f"{what}: {done}.", True, repair)
 
 
 def _revisions(study: Study, repair: bool) -> Iterator[Problem]:
@@ -167,9 +172,9 @@ def _revisions(study: Study, repair: bool) -> Iterator[Problem]:
                 yield Problem(f"{what}: restore it from a backup of the study.")
             elif repair:
                 _restore(study, source, revision)
-                yield Problem(f"{what}: it was restored from {source}.", True)
+                yield Problem(f"{what}: it was restored from {source}.", True, True)
             else:
-                yield Problem(f"{what}: repair restores it from {source}.")
+                yield Problem(f"{what}: repair restores it from {source}.", True)
 
 
 def _repeats(study: Study) -> Iterator[Problem]:
@@ -216,12 +221,13 @@ def _rounds(study: Study, repair: bool) -> Iterator[Problem]:
             if repair:
                 rounds.mark_interrupted(round.number)
                 yield Problem(
-                    f"{what}: it is marked as interrupted; train with its settings to go on.", True
+                    f"{what}: it is marked as interrupted; train with its settings to go on.",
+                    True, True,
                 )
             else:
                 yield Problem(
                     f"{what}: train with its settings to go on, or repair to mark it as "
-                    "interrupted."
+                    "interrupted.", True,
                 )
 
 
@@ -239,7 +245,9 @@ def _predictions(study: Study, repair: bool) -> Iterator[Problem]:
                     done = f"it was moved to {_leftover(study, path)}" if repair else (
                         f"repair moves it to {LEFTOVERS}"
                     )
-                    yield Problem(f"{damage.rstrip('.')}: {done}; segment the case again.", repair)
+                    yield Problem(
+                        f"{damage.rstrip('.')}: {done}; segment the case again.", True, repair
+                    )
 
 
 def _damage_of_prediction(path: Path, case: Case) -> str | None:

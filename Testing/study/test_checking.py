@@ -24,7 +24,7 @@ def assert_repair_heals(study, words):
     """One problem with these words, which repair heals, and which is told as healed."""
     for _ in range(2):
         (found,) = check(study)
-        assert words in found.message and not found.repaired
+        assert words in found.message and found.repairable and not found.repaired
     (healed,) = check(study, repair=True)
     assert words in healed.message and healed.repaired
     assert check(study) == []
@@ -97,7 +97,7 @@ def test_a_revision_that_is_missing_or_damaged_is_reported_and_restored_from_a_c
     for repair in (False, True):
         (problem,) = check(study, repair)
         assert "revision 1 of case 'scan', has changed: restore it" in problem.message
-        assert not problem.repaired
+        assert not problem.repaired and not problem.repairable
     revision.path.rename(revision.path.with_name("r0007.seg.nrrd"))
     found = messages(check(study))
     assert any("is missing: restore it from a backup" in message for message in found)
@@ -130,7 +130,8 @@ def test_a_round_without_its_files_is_reported(study, revision):
     (round.folder / "metrics.json").unlink()
     round.folder.rmdir()
     (problem,) = check(study, repair=True)
-    assert "the model of round 1 is missing" in problem.message and not problem.repaired
+    assert "the model of round 1 is missing" in problem.message
+    assert not problem.repairable and not problem.repaired
 
 
 @pytest.mark.parametrize(
@@ -150,7 +151,7 @@ def test_a_model_that_isnt_what_its_training_wrote_is_reported(
     file.unlink() if content is None else file.write_bytes(content)
     (problem,) = check(study, repair=True)
     assert words in problem.message and "from a backup" in problem.message
-    assert str(file.parent) in problem.message and not problem.repaired
+    assert str(file.parent) in problem.message and not problem.repaired and not problem.repairable
 
 
 def test_predictions_that_cant_be_opened_or_lie_elsewhere_are_moved_aside(
@@ -185,7 +186,7 @@ def test_images_that_are_gone_or_changed_are_reported(study, case, revision):
     assert "content has changed" in messages(check(study, repair=True))[0]
     path.unlink()
     (problem,) = check(study, repair=True)
-    assert "isn't at" in problem.message and not problem.repaired
+    assert "isn't at" in problem.message and not problem.repaired and not problem.repairable
 
 
 def test_rows_that_refer_to_nothing_are_reported(study, revision):
