@@ -19,6 +19,7 @@ from ActiveSegLoopLib.jobs.case_files import CaseFiles, find_cases
 from ActiveSegLoopLib.model.prediction import Predictor
 from ActiveSegLoopLib.selection.maps import uncertainty_maps
 from ActiveSegLoopLib.study.database import NAME as STUDY
+from ActiveSegLoopLib.study.files import make_folder
 from ActiveSegLoopLib.study.model_folder import DESCRIPTION
 from ActiveSegLoopLib.study.predictions import UNCERTAINTY
 from ActiveSegLoopLib.study.rounds import Round
@@ -147,6 +148,7 @@ class Segmenter:
             "warnings": list(maps.warnings),
         }
         for path in task.outputs(uncertainty=False):
+            make_folder(path.parent)
             self._write(path, labelmap)
         if task.case is not None:
             answer["prediction"] = self.study.save_prediction(self.round, task.case, labelmap)

@@ -10,7 +10,7 @@ from typing import Any
 from ActiveSegLoopLib.errors import ActiveSegLoopError
 from ActiveSegLoopLib.jobs.events import write_json
 from ActiveSegLoopLib.jobs.job import Job
-from ActiveSegLoopLib.jobs.segmenting import Segmenter, Task
+from ActiveSegLoopLib.jobs.segmenting import Segmenter, Task, require_room_for
 
 _FIELDS = {
     "segment": {"images", "case", "out", "overwrite", "series", "uncertainty"},
@@ -18,6 +18,8 @@ _FIELDS = {
     "ping": set(),
     "quit": set(),
 }
+# What is written as one file that keeps the image's place.
+_ENDINGS = (".seg.nrrd", ".nrrd", ".nii.gz", ".nii", ".mha")
 
 
 def serve(target: Path, device: str, job: Job) -> None:
@@ -81,6 +83,11 @@ class _Worker:
         out = request.get("out") and Path(request["out"])
         uncertainty = request.get("uncertainty", False)
         if "case" in request:
+            for other in ("images", "series"):
+                if other in request:
+                    raise ActiveSegLoopError(
+                        f"A case brings its own images: name either 'case' or '{other}'."
+                    )
             if segmenter.study is None:
                 raise ActiveSegLoopError("A model folder has no cases; name images instead.")
             case = segmenter.study.case(request["case"])
@@ -90,6 +97,8 @@ class _Worker:
         else:
             images = tuple(Path(image) for image in request["images"])
             task = Task(images[0].name, None, images, out, request.get("series"))
+        for path in task.outputs(uncertainty):
+            _require_writable(path)
         existing = [path for path in task.outputs(uncertainty) if path.exists()]
         if existing and not request.get("overwrite", False):
             raise ActiveSegLoopError(f'{existing[0]} exists already; ask with "overwrite": true.')
@@ -98,6 +107,17 @@ class _Worker:
     def _reload(self, request: dict[str, Any]) -> dict[str, Any]:
         self._segmenter = Segmenter(self._target, self._device, self._job.open_study)
         return self.model()
+
+
+def _require_writable(out: Path) -> None:
+    """Before minutes are spent on a segmentation that has nowhere to go."""
+    if not out.name.lower().endswith(_ENDINGS):
+        raise ActiveSegLoopError(
+            f"{out} has no ending of a volume: use one of {', '.join(_ENDINGS)}."
+        )
+    if out.is_dir():
+        raise ActiveSegLoopError(f"{out} is a folder: name a file.")
+    require_room_for(out.parent)
 
 
 def _nothing(request: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 
 from ActiveSegLoopLib.images.segmentation import read_segmentation
 from ActiveSegLoopLib.study import Study
-from Testing.jobs.running import start
+from Testing.jobs.running import content, start
 
 
 @pytest.fixture
@@ -31,7 +31,8 @@ def ask(process, request) -> dict:
 
 
 def test_it_segments_again_and_again_and_survives_bad_requests(worker, trained, data, tmp_path):
-    outs = [tmp_path / "a.seg.nrrd", tmp_path / "b.seg.nrrd"]
+    outs = [tmp_path / "a.seg.nrrd", tmp_path / "new" / "b.seg.nrrd"]
+    folder = tmp_path / "folder.nrrd"
     request = {"id": 1, "command": "segment", "images": [str(data.image(3))]}
     answer = ask(worker, request | {"out": str(outs[0])})
     assert answer["ok"] and answer["id"] == 1 and answer["out"] == str(outs[0])
@@ -46,14 +47,21 @@ def test_it_segments_again_and_again_and_survives_bad_requests(worker, trained, 
         '{"id": 2, "command": "segment", "images": ["none.nii"], "out": "b.seg.nrrd"}': "none.nii",
         '{"id": 2, "command": "ping", "speed": 3}': "no field 'speed'",
         json.dumps(request | {"id": 2, "out": str(outs[0])}): "exists already",
-        json.dumps(request | {"id": 2, "out": str(tmp_path / "no" / "x.seg.nrrd")}): "no",
+        json.dumps(request | {"id": 2, "out": str(tmp_path / "x.png")}): "x.png has no ending",
+        json.dumps(request | {"id": 2, "out": str(outs[0] / "x.nii.gz")}): "isn't a folder",
+        json.dumps(request | {"id": 2, "out": str(folder), "overwrite": True}): "is a folder: name",
+        json.dumps(request | {"id": 2, "case": "p2"}): "either 'case' or 'images'",
+        '{"id": 2, "command": "segment", "case": "p2", "series": "1.2"}': "either 'case' or 'ser",
     }
+    folder.mkdir()
+    before = content(tmp_path)
     for line, said in bad.items():
         answer = ask(worker, line)
         assert answer["ok"] is False and said in answer["error"], line
         assert "details in" not in answer["error"], "That is a fault of the worker."
         assert answer["id"] == (2 if '"id": 2' in line else None)
 
+    assert content(tmp_path) == before and not outs[1].parent.exists()
     assert ask(worker, {"id": "x", "command": "ping"}) == {"id": "x", "ok": True}
     again = ask(worker, request | {"out": str(outs[1])})
     assert again["ok"] and again["seconds"] < 5

@@ -6,9 +6,10 @@
   {"id": 4, "command": "ping"}    {"id": 5, "command": "quit"}
 
 Each is answered by one JSON line on standard output with the same "id" and "ok": true or false
-and an "error". "overwrite": true replaces an existing "out"; "uncertainty": true also writes a map
-of how unsure the model is and answers its path as "uncertainty". The first line says
-{"event": "ready"}. The worker ends when standard input is closed.
+and an "error". The folder of "out" is made if it is missing. "overwrite": true replaces an
+existing "out"; "uncertainty": true also writes a map of how unsure the model is and answers its
+path as "uncertainty". The first line says {"event": "ready"}. The worker ends when standard input
+is closed.
 """
 
 from __future__ import annotations
