@@ -2,10 +2,15 @@
 
 import json
 import signal
+import time
 
+import numpy as np
 import pytest
 
+from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.segmentation import read_segmentation
+from ActiveSegLoopLib.images.volume import Volume
+from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.study import Study
 from Testing.jobs.running import content, start
 
@@ -23,10 +28,15 @@ def worker(trained):
         stream.close()
 
 
-def ask(process, request) -> dict:
-    """Send one line and read the one line that answers it."""
+def tell(process, request) -> None:
+    """Send one line."""
     process.stdin.write((request if isinstance(request, str) else json.dumps(request)) + "\n")
     process.stdin.flush()
+
+
+def ask(process, request) -> dict:
+    """Send one line and read the one line that answers it."""
+    tell(process, request)
     return json.loads(process.stdout.readline())
 
 
@@ -75,6 +85,28 @@ def test_it_segments_again_and_again_and_survives_bad_requests(worker, trained, 
     assert ask(worker, {"id": 5, "command": "quit"}) == {"id": 5, "ok": True}
     assert worker.wait(20) == 0
     assert worker.stderr.read() == ""
+
+
+def test_a_cancel_stops_what_was_asked_before_and_nothing_after(worker, tmp_path):
+    rng = np.random.default_rng(0)
+    grid = Geometry((160, 160, 160), (1.5, 1.0, 1.0))
+    large = Volume(rng.normal(0, 5, grid.shape).astype(np.float32), grid)
+    write_volume(tmp_path / "large.nii.gz", large)
+    request = {"command": "segment", "images": [str(tmp_path / "large.nii.gz")]}
+    for number in (1, 2):
+        out = str(tmp_path / f"{number}.seg.nrrd")
+        tell(worker, request | {"id": number, "out": out, "uncertainty": number == 1})
+    time.sleep(0.7)  # the first one is at work
+    began = time.monotonic()
+    for said in ({"id": 3, "command": "cancel"}, {"id": 4, "command": "segment", "case": "p2"}):
+        tell(worker, said)
+    answers = [json.loads(worker.stdout.readline()) for _ in range(4)]
+    assert time.monotonic() - began < 30
+    assert [answer["id"] for answer in answers] == [1, 2, 3, 4]
+    canceled = {"ok": False, "error": "This request was canceled.", "canceled": True}
+    assert answers[:2] == [{"id": 1} | canceled, {"id": 2} | canceled]
+    assert answers[2] == {"id": 3, "ok": True} and answers[3]["ok"]
+    assert [path.name for path in tmp_path.iterdir()] == ["large.nii.gz"]
 
 
 def test_it_ends_when_its_input_ends_or_a_signal_comes_while_it_waits(worker, trained):
