@@ -104,7 +104,7 @@ def _open_round(study: Study, preset, recipe: Preset, process, seed, device, rep
             "labels": study.schema.ids, "warm_start_from": _started_from(study, recipe),
         }
         settings = json.loads(json.dumps(content))
-        unfinished = study.round_store.all_unfinished()
+        unfinished = study.unfinished_rounds()
         alike = [
             r for r in unfinished
             if (r.preset, r.seed, _lasting(r.settings)) == (preset, seed, _lasting(settings))

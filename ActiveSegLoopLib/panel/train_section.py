@@ -12,7 +12,7 @@ from ActiveSegLoopLib.panel.chart import Chart
 from ActiveSegLoopLib.panel.icons import set_icons
 from ActiveSegLoopLib.panel.packages import ensure_packages
 from ActiveSegLoopLib.panel.running import Follower, Remaining, duration
-from ActiveSegLoopLib.panel.section import Section, pressed
+from ActiveSegLoopLib.panel.section import Section, guarded, pressed
 
 _MOST_POINTS = 400
 
@@ -40,13 +40,21 @@ class TrainSection(Section):
         self.ui.trainStageLabel.visible = False
         self.ui.trainButton.connect("clicked(bool)", self.on_train)
         self.ui.cancelTrainButton.connect("clicked(bool)", self.on_cancel)
+        self.ui.presetComboBox.connect("currentIndexChanged(int)", self.on_preset)
         self.show_study()
 
     def show_study(self) -> None:
-        """Say whether a training waits to go on."""
+        """Say whether a training by the chosen recipe waits to go on."""
         if self.follower.is_busy:
             return
-        waiting = self.study.unfinished_round() if self.study is not None else None
+        preset = self.parameters.preset.value
+        waiting = next(
+            (
+                r for r in ([] if self.study is None else self.study.unfinished_rounds())
+                if r.preset == preset
+            ),
+            None,
+        )
         self.ui.trainButton.enabled = self.study is not None
         self.ui.trainButton.text = (
             _("Train") if waiting is None
@@ -83,6 +91,11 @@ class TrainSection(Section):
         self.ui.trainStageLabel.text = _("Starting...")
         self._trained_folder = self.study.folder
         self.follower.follow(job, self.on_event, self.on_end)
+
+    @guarded
+    def on_preset(self) -> None:
+        """Another recipe was chosen."""
+        self.show_study()
 
     @pressed
     def on_cancel(self) -> None:

@@ -153,18 +153,8 @@ class Rounds:
             row = _row(connection, number)
         return self._round(row)
 
-    def unfinished(self) -> Round | None:
-        """See Study.unfinished_round."""
-        with self._database.reading() as connection:
-            row = connection.execute(
-                "SELECT * FROM rounds WHERE state <> 'failed' ORDER BY number DESC LIMIT 1"
-            ).fetchone()
-        if row is None or row["state"] == "finished" or self.is_trained_elsewhere(row["number"]):
-            return None
-        return self._round(row)
-
-    def all_unfinished(self) -> list[Round]:
-        """Rounds that nobody trains and that can be resumed, the newest first."""
+    def unfinished(self) -> list[Round]:
+        """See Study.unfinished_rounds."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT * FROM rounds WHERE state IN ('running', 'interrupted') "

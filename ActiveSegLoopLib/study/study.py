@@ -273,10 +273,10 @@ class Study:
         """The round of this number."""
         return self.round_store.get(number)
 
-    def unfinished_round(self) -> Round | None:
-        """The newest round if it was interrupted or its process died, so that it can be resumed.
+    def unfinished_rounds(self) -> list[Round]:
+        """Rounds that were interrupted or whose process died, the newest first: to be resumed.
 
-        None while another living process trains it; failed rounds don't count.
+        Not those that a living process trains; failed rounds don't count.
         """
         return self.round_store.unfinished()
 

@@ -90,7 +90,7 @@ def test_a_job_behind_a_launcher_is_cancelled_kindly_or_ended(study, launcher):
     events = all_events(kindly)
     assert [event["event"] for event in events[-3:]] == ["cancelled", "end", "exit"]
     assert kindly.status == 130 and kindly.error is None
-    assert Study.open(study).unfinished_round() is not None or not Study.open(study).rounds()
+    assert Study.open(study).unfinished_rounds() or not Study.open(study).rounds()
 
 
 def test_a_job_stops_when_the_program_that_started_it_dies(study, tmp_path):

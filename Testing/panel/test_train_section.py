@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from Testing.panel.cases import labels
 from Testing.panel.test_study_section import open_in
 from Testing.panel.window import until
 
@@ -80,3 +81,13 @@ def test_opening_another_study_says_nothing_when_nothing_trains(panel, study, an
     open_in(panel, study.folder)
     open_in(panel, another.folder)
     assert said == [] and panel.ui.trainMessageLabel.text == ""
+
+
+def test_a_training_that_waits_is_gone_on_with_by_its_own_recipe_only(panel, study):
+    revision = study.add_revision(study.case("p1"), labels())
+    study.interrupt_round(study.start_round("fast", {}, 0, [revision]))
+    study.finish_round(study.start_round("default", {}, 0, [revision]), {}, {})
+    open_in(panel, study.folder)
+    assert panel.ui.trainButton.text == "Train"
+    panel.ui.presetComboBox.setCurrentText("Fast, a first impression")
+    assert panel.ui.trainButton.text == "Go on with training (round 1)"

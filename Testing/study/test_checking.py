@@ -176,7 +176,7 @@ def test_a_round_whose_process_died_is_marked_also_below_a_finished_one(study, r
     trained(study, revision)
     ProcessLock.release_ours(dead.folder / ".lock")
     assert_repair_heals(study, "train with its settings to go on")
-    assert [round.number for round in study.round_store.all_unfinished()] == [dead.number]
+    assert [round.number for round in study.unfinished_rounds()] == [dead.number]
 
 
 def test_images_that_are_gone_or_changed_are_reported(study, case, revision):

@@ -148,13 +148,13 @@ def test_a_round_ends_once(study, labeled):
     ):
         with pytest.raises(StudyError, match="Round 1 is failed"):
             end()
-    assert study.current_round() is None and study.unfinished_round() is None
+    assert study.current_round() is None and study.unfinished_rounds() == []
 
 
 def test_a_canceled_round_can_be_resumed_and_finished(study, labeled):
     started = study.start_round("fast", {}, 0, [labeled["a"]])
     study.interrupt_round(started)
-    unfinished = study.unfinished_round()
+    unfinished = study.unfinished_rounds()[0]
     assert (unfinished.number, unfinished.state, unfinished.reason) == (
         1,
         "interrupted",
@@ -163,14 +163,14 @@ def test_a_canceled_round_can_be_resumed_and_finished(study, labeled):
     resumed = study.resume_round(unfinished)
     assert resumed.state == "running"
     assert study.finish_round(resumed, {}, {}).state == "finished"
-    assert study.unfinished_round() is None
+    assert study.unfinished_rounds() == []
 
 
 def test_a_round_is_unfinished_only_after_its_process_died(study, labeled):
     process = training(study)
     try:
         assert process.number == "1"
-        assert study.unfinished_round() is None
+        assert study.unfinished_rounds() == []
         for take in (
             lambda: study.resume_round(study.rounds()[0]),
             lambda: study.finish_round(study.rounds()[0], {}, {}),
@@ -181,21 +181,13 @@ def test_a_round_is_unfinished_only_after_its_process_died(study, labeled):
     finally:
         process.kill()
         process.communicate()
-    assert study.unfinished_round().number == 1
-    resumed = study.resume_round(study.unfinished_round())
+    assert study.unfinished_rounds()[0].number == 1
+    resumed = study.resume_round(study.unfinished_rounds()[0])
     other = training(study, "resume")
     _, said = other.communicate("f")
     assert other.returncode != 0 and "Another process is training round 1" in said
     study.finish_round(resumed, {}, {})
     assert study.current_round().number == 1
-
-
-def test_a_later_finished_round_makes_an_interrupted_one_history(study, labeled):
-    study.interrupt_round(study.start_round("fast", {}, 0, [labeled["a"]]))
-    study.fail_round(study.start_round("fast", {}, 0, [labeled["a"]]))
-    assert study.unfinished_round().number == 1
-    study.finish_round(study.start_round("fast", {}, 0, [labeled["a"]]), {}, {})
-    assert study.unfinished_round() is None
 
 
 def test_two_processes_train_rounds_of_their_own(study, labeled):
@@ -228,13 +220,13 @@ def test_every_round_that_nobody_trains_can_be_resumed_the_newest_first(study, l
     study.finish_round(study.start_round("fast", {}, 0, [labeled["a"]]), {}, {})
     process = training(study, seed=1)
     try:
-        assert [round.number for round in study.round_store.all_unfinished()] == [1]
+        assert [round.number for round in study.unfinished_rounds()] == [1]
         study.round_store.mark_interrupted(3)
         assert study.round(3).state == "running"
     finally:
         process.kill()
         process.communicate()
-    assert [round.number for round in study.round_store.all_unfinished()] == [3, 1]
+    assert [round.number for round in study.unfinished_rounds()] == [3, 1]
     study.round_store.mark_interrupted(3)
     assert study.round(3).state == "interrupted"
     assert study.finish_round(study.resume_round(study.round(1)), {}, {}).number == 1
