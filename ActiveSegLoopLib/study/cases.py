@@ -16,7 +16,14 @@ from ActiveSegLoopLib.errors import StudyError
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.resampling import resample_image
 from ActiveSegLoopLib.images.volume import Volume
-from ActiveSegLoopLib.study.channels import Channel, make_channel, moved, read_channel, verified
+from ActiveSegLoopLib.study.channels import (
+    Channel,
+    is_same,
+    make_channel,
+    moved,
+    read_channel,
+    verified,
+)
 from ActiveSegLoopLib.study.clock import now
 from ActiveSegLoopLib.study.database import Database
 from ActiveSegLoopLib.study.fingerprint import Fingerprint
@@ -75,7 +82,8 @@ class Cases:
         with self._database.writing() as connection:
             name = _allowed_name(connection, name, paths[0])
             group = str(group).strip() if group is not None else name
-            _require_new(connection, channels[0], paths[0])
+            for channel, path in zip(channels, paths):
+                self._require_new(connection, channel, path)
             _require_one_role(connection, group, role)
             _insert(connection, name, role, group, channels, geometry)
         return self.get(name)
@@ -158,6 +166,17 @@ class Cases:
                     "UPDATE channels SET stamp = ? WHERE case_id = ? AND position = ?", new
                 )
 
+    def _require_new(self, connection: sqlite3.Connection, channel: Channel, path: Path) -> None:
+        """One image in two cases, as whichever channel, could be trained on and tested on."""
+        rows = connection.execute(
+            "SELECT * FROM cases JOIN channels ON case_id = id WHERE series IS ? "
+            "AND (series IS NOT NULL OR sha256 = ?)",
+            (channel.series, channel.fingerprint.sha256),
+        )
+        for row in rows:
+            if is_same(channel, self._folder, _channel(row)):
+                raise StudyError(f"{path} is in the study already, as case '{row['name']}'.")
+
     def _described(
         self, paths: Sequence[Path], uids: Sequence[str | None]
     ) -> tuple[list[Channel], Geometry]:
@@ -202,16 +221,17 @@ def _channels(connection: sqlite3.Connection, case_id: int) -> list[Channel]:
     rows = connection.execute(
         "SELECT * FROM channels WHERE case_id = ? ORDER BY position", (case_id,)
     )
-    return [
-        Channel(
-            row["relative_path"],
-            row["absolute_path"],
-            row["series"],
-            Fingerprint(row["size"], row["sha256"]),
-            row["stamp"],
-        )
-        for row in rows
-    ]
+    return [_channel(row) for row in rows]
+
+
+def _channel(row: sqlite3.Row) -> Channel:
+    return Channel(
+        row["relative_path"],
+        row["absolute_path"],
+        row["series"],
+        Fingerprint(row["size"], row["sha256"]),
+        row["stamp"],
+    )
 
 
 def _allowed_name(connection: sqlite3.Connection, name: str | None, image: Path) -> str:
@@ -221,17 +241,6 @@ def _allowed_name(connection: sqlite3.Connection, name: str | None, image: Path)
     if name.casefold() in {other.casefold() for other in taken}:
         raise StudyError(f"The study has a case '{name}' already: choose another name.")
     return name
-
-
-def _require_new(connection: sqlite3.Connection, channel: Channel, path: Path) -> None:
-    """One image under two names could be trained on and tested on."""
-    row = connection.execute(
-        "SELECT name FROM cases JOIN channels ON case_id = id WHERE position = 0 "
-        "AND sha256 = ? AND size = ? AND series IS ?",
-        (channel.fingerprint.sha256, channel.fingerprint.size, channel.series),
-    ).fetchone()
-    if row is not None:
-        raise StudyError(f"{path} is in the study already, as case '{row['name']}'.")
 
 
 def _require_one_role(connection: sqlite3.Connection, group: str, role: str) -> None:

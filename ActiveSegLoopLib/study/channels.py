@@ -20,8 +20,9 @@ class Channel:
 
     relative is its path from the study's folder, None on another drive; absolute is where it lay
     when it was added, the second place to look. series: which DICOM series of a folder, as a hash,
-    because the UID itself would identify the patient's examination. stamp: the state of the files
-    for which the fingerprint is known to hold, None when it has to be computed.
+    because the UID itself would identify the patient's examination; its fingerprint is that of its
+    own files, whatever else lies in the folder. stamp: the state of all files there for which the
+    fingerprint is known to hold, None when it has to be computed.
     """
 
     relative: str | None
@@ -46,16 +47,16 @@ def make_channel(path: Path, folder: Path, series: str | None = None) -> Channel
     # Links in the folders are followed, since ".." behind a link leads elsewhere; the file's own
     # name stays, also where it is a link into some store.
     path = Path(os.path.realpath(path.parent)) / path.name if path.name else path.resolve()
-    key = None
+    key = files = None
     if path.is_dir():
         chosen = _chosen(path, series)
-        path, key = _home(path, chosen), _key(chosen.uid)
+        path, key, files = _home(path, chosen), _key(chosen.uid), chosen.files
     state = stamp(path)  # before the bytes are read, so that a change meanwhile is noticed
     try:
         relative = Path(os.path.relpath(path, folder)).as_posix()
     except ValueError:  # another drive of Windows
         relative = None
-    return Channel(relative, str(path), key, fingerprint(path), state)
+    return Channel(relative, str(path), key, fingerprint(path, files), state)
 
 
 def verified(channel: Channel, folder: Path, case: str, trust_stamp: bool = True) -> Channel:
@@ -70,7 +71,7 @@ def verified(channel: Channel, folder: Path, case: str, trust_stamp: bool = True
     state = stamp(path)
     if trust_stamp and state is not None and state == channel.stamp:
         return channel
-    if fingerprint(path) != channel.fingerprint:
+    if not _holds(path, channel):
         raise StudyError(
             f"{path} isn't the image any more that was added as case '{case}', its content has "
             "changed: bring the former file back, or add the new one as another case."
@@ -85,11 +86,18 @@ def moved(channel: Channel, path: Path, folder: Path, case: str) -> Channel:
         uids = [series.uid for series in list_series(path)]
         uid = next((uid for uid in uids if _key(uid) == channel.series), None)
     place = make_channel(path, folder, uid)
-    if (place.fingerprint, place.series) != (channel.fingerprint, channel.series):
+    if not is_same(place, folder, channel):
         raise StudyError(
             f"{path} isn't the image of case '{case}': its content differs from what was added."
         )
     return place
+
+
+def is_same(channel: Channel, folder: Path, known: Channel) -> bool:
+    """Whether an image that was just described is one that the study knows."""
+    return channel.series == known.series and (
+        channel.fingerprint == known.fingerprint or _holds_all(channel.path(folder), known)
+    )
 
 
 def read_channel(channel: Channel, folder: Path) -> Volume:
@@ -104,6 +112,25 @@ def read_channel(channel: Channel, folder: Path) -> Volume:
     raise ImageError(f"{path} doesn't hold the DICOM series any more that was added.")
 
 
+def _holds(path: Path, channel: Channel) -> bool:
+    """Whether the image that lies there is the one of the channel."""
+    if channel.series is None or not path.is_dir():
+        return fingerprint(path) == channel.fingerprint
+    try:
+        found = list_series(path)
+    except ImageError:  # none is left, or one is damaged
+        return False
+    files = next((series.files for series in found if _key(series.uid) == channel.series), None)
+    return files is not None and (
+        fingerprint(path, files) == channel.fingerprint or _holds_all(path, channel)
+    )
+
+
+def _holds_all(path: Path, channel: Channel) -> bool:
+    """Whether the fingerprint is that of a DICOM series' whole folder, as it once was taken."""
+    return channel.series is not None and fingerprint(path) == channel.fingerprint
+
+
 def _chosen(path: Path, uid: str | None) -> Series:
     found = list_series(path)
     for series in found:
@@ -114,7 +141,7 @@ def _chosen(path: Path, uid: str | None) -> Series:
 
 
 def _home(path: Path, series: Series, moved: bool = False) -> Path:
-    """The one folder in which all files of a series lie, which its fingerprint covers."""
+    """The one folder in which all files of a series lie."""
     homes = {file.parent for file in series.files}
     if len(homes) != 1 or (moved and homes != {path}):
         raise ImageError(

@@ -52,6 +52,15 @@ def test_an_image_is_added_once_whatever_it_is_called(study, case, make_image):
     assert study.cases() == [case]
 
 
+def test_an_image_is_in_one_case_only_whichever_channel_it_is(study, make_image):
+    first, second, third = (make_image(f"{name}.nii.gz") for name in ("t1", "t2", "flair"))
+    both = study.add_case([first, second], name="both")
+    for images in ([second], [third, second], [third, first]):
+        with pytest.raises(StudyError, match="is in the study already, as case 'both'"):
+            study.add_case(images, role="test")
+    assert study.cases() == [both]
+
+
 def test_a_group_never_spans_roles(study, make_image):
     study.add_case([make_image("a.nii")], group="P1")
     study.add_case([make_image("b.nii")], group="P1")

@@ -13,6 +13,7 @@ from ActiveSegLoopLib.errors import ImageError, StudyError
 from ActiveSegLoopLib.study import Study
 from ActiveSegLoopLib.study.checking import check
 from ActiveSegLoopLib.study.database import Database
+from ActiveSegLoopLib.study.fingerprint import fingerprint
 
 SECRETS = ("Doe^Jane", "Doe", "PID-4711", "19611231")
 
@@ -27,7 +28,9 @@ def age(path):
 def hashed(monkeypatch):
     """The paths whose content was read for a fingerprint."""
     paths, function = [], channels_module.fingerprint
-    monkeypatch.setattr(channels_module, "fingerprint", lambda p: paths.append(p) or function(p))
+    monkeypatch.setattr(
+        channels_module, "fingerprint", lambda p, *files: paths.append(p) or function(p, *files)
+    )
     return paths
 
 
@@ -161,7 +164,7 @@ def write_series(folder, uid, seed, prefix="slice", slices=5):
     return array
 
 
-ONE, TWO = "1.2.826.0.1.3680043.2.1125.1", "1.2.826.0.1.3680043.2.1125.2"
+ONE, TWO, THREE = (f"1.2.826.0.1.3680043.2.1125.{number}" for number in (1, 2, 3))
 
 
 def test_a_dicom_folder_is_a_case_and_a_slice_more_or_less_is_a_change(study, tmp_path):
@@ -181,23 +184,57 @@ def test_one_of_several_dicom_series_is_chosen_and_remembered(study, tmp_path):
     folder = tmp_path / "dicom"
     first = write_series(folder, ONE, 1, "a")
     second = write_series(folder, TWO, 2, "b")
+    third = write_series(folder, THREE, 3, "c")
     with pytest.raises(ImageError, match=TWO):
         study.add_case([folder])
     with pytest.raises(ImageError):
         study.add_case([folder], series=["1.2.3"])
     one = study.add_case([folder], series=[ONE])
-    both = study.add_case([folder, folder], series=[TWO, ONE])
     assert np.array_equal(study.volumes(one)[0].array, first)
-    assert [np.array_equal(v.array, a) for v, a in zip(study.volumes(both), (second, first))] == [
-        True,
-        True,
-    ]
-    with pytest.raises(StudyError, match="is in the study already"):
-        study.add_case([folder], series=[ONE])
+    with pytest.raises(StudyError, match="is in the study already, as case 'dicom'"):
+        study.add_case([folder], series=[ONE], role="test")
+    both = study.add_case([folder, folder], series=[TWO, THREE])
+    volumes = study.volumes(both)
+    assert np.array_equal(volumes[0].array, second) and np.array_equal(volumes[1].array, third)
 
     folder.rename(tmp_path / "moved")
     study.relocate(both, [tmp_path / "moved"] * 2)
     assert np.array_equal(study.volumes(both)[0].array, second)
+
+
+def test_what_else_lies_in_a_dicom_folder_is_no_part_of_the_image(study, tmp_path):
+    folder = tmp_path / "dicom"
+    array = write_series(folder, ONE, 1)
+    case = study.add_case([folder])
+    (folder / "note.txt").write_text("seen by the radiologist")
+    assert np.array_equal(study.volumes(case)[0].array, array)
+    assert check(study) == []
+    write_series(folder, TWO, 2, "other")
+    assert np.array_equal(study.volumes(case)[0].array, array)
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    with pytest.raises(StudyError, match="is in the study already, as case 'dicom'"):
+        study.add_case([copy], role="test", series=[ONE])
+    assert study.relocate(case, [copy]).channels == (copy,)
+
+
+def test_a_study_that_took_the_fingerprint_of_the_whole_folder_goes_on_working(study, tmp_path):
+    folder = tmp_path / "dicom"
+    array = write_series(folder, ONE, 1, "a")
+    write_series(folder, TWO, 2, "b")
+    case = study.add_case([folder], series=[ONE])
+    whole = fingerprint(folder)
+    with study.database.writing() as connection:
+        connection.execute("UPDATE channels SET size = ?, sha256 = ?", (whole.size, whole.sha256))
+    assert np.array_equal(study.volumes(case)[0].array, array)
+    with pytest.raises(StudyError, match="is in the study already, as case 'dicom'"):
+        study.add_case([folder], series=[ONE], role="test")
+    shutil.copytree(folder, tmp_path / "copy")
+    case = study.relocate(case, [tmp_path / "copy"])
+    assert np.array_equal(study.volumes(case)[0].array, array)
+    (tmp_path / "copy" / "a0.dcm").write_bytes((folder / "a1.dcm").read_bytes())
+    with pytest.raises(StudyError, match="content has changed"):
+        study.volumes(case)
 
 
 def test_a_series_spread_over_folders_is_refused(study, tmp_path):
