@@ -37,7 +37,8 @@ class Case:
     """An image, or several co-registered ones, of a study.
 
     role: "pool" (labeled and trained on), "validation" or "test"; group: the patient; channels:
-    where the images lie; geometry: the grid of the first, on which all labels lie.
+    where the images lie; geometry: the grid of the first, on which all labels lie; series: for
+    each image which DICOM series of its folder, as series_key says it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Case:
     channels: tuple[Path, ...]
     geometry: Geometry
     fingerprint: str
+    series: tuple[str | None, ...] = ()
 
 
 class Cases:
@@ -199,13 +201,15 @@ class Cases:
         return channels, geometry
 
     def _case(self, connection: sqlite3.Connection, row: sqlite3.Row) -> Case:
+        channels = _channels(connection, row["id"])
         return Case(
             name=row["name"],
             role=row["role"],
             group=row["patient"],
-            channels=tuple(c.path(self._folder) for c in _channels(connection, row["id"])),
+            channels=tuple(channel.path(self._folder) for channel in channels),
             geometry=Geometry.from_dict(json.loads(row["geometry"])),
             fingerprint=row["fingerprint"],
+            series=tuple(channel.series for channel in channels),
         )
 
 

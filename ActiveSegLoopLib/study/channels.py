@@ -50,7 +50,9 @@ def make_channel(path: Path, folder: Path, series: str | None = None) -> Channel
     key = files = None
     if path.is_dir():
         chosen = _chosen(path, series)
-        path, key, files = _home(path, chosen), _key(chosen.uid), chosen.files
+        path, key, files = _home(path, chosen), series_key(chosen.uid), chosen.files
+    elif series is not None and path.exists():
+        raise ImageError(f"{path} isn't a folder: a series can only be chosen in a DICOM folder.")
     state = stamp(path)  # before the bytes are read, so that a change meanwhile is noticed
     try:
         relative = Path(os.path.relpath(path, folder)).as_posix()
@@ -84,7 +86,7 @@ def moved(channel: Channel, path: Path, folder: Path, case: str) -> Channel:
     uid = None
     if channel.series is not None and path.is_dir():
         uids = [series.uid for series in list_series(path)]
-        uid = next((uid for uid in uids if _key(uid) == channel.series), None)
+        uid = next((uid for uid in uids if series_key(uid) == channel.series), None)
     place = make_channel(path, folder, uid)
     if not is_same(place, folder, channel):
         raise StudyError(
@@ -106,7 +108,7 @@ def read_channel(channel: Channel, folder: Path) -> Volume:
     if channel.series is None:
         return read_image(path)
     for series in list_series(path):
-        if _key(series.uid) == channel.series:
+        if series_key(series.uid) == channel.series:
             _home(path, series, moved=True)
             return read_image(path, series.uid)
     raise ImageError(f"{path} doesn't hold the DICOM series any more that was added.")
@@ -120,9 +122,9 @@ def _holds(path: Path, channel: Channel) -> bool:
         found = list_series(path)
     except ImageError:  # none is left, or one is damaged
         return False
-    files = next((series.files for series in found if _key(series.uid) == channel.series), None)
-    return files is not None and (
-        fingerprint(path, files) == channel.fingerprint or _holds_all(path, channel)
+    own = [series for series in found if series_key(series.uid) == channel.series]
+    return bool(own) and (
+        fingerprint(path, own[0].files) == channel.fingerprint or _holds_all(path, channel)
     )
 
 
@@ -150,5 +152,6 @@ def _home(path: Path, series: Series, moved: bool = False) -> Path:
     return homes.pop()
 
 
-def _key(uid: str) -> str:
+def series_key(uid: str) -> str:
+    """How the study remembers which DICOM series an image is."""
     return hashlib.sha256(uid.encode()).hexdigest()

@@ -6,7 +6,6 @@ import time
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 
 import ActiveSegLoopLib.study.channels as channels_module
 from ActiveSegLoopLib.errors import ImageError, StudyError
@@ -14,6 +13,7 @@ from ActiveSegLoopLib.study import Study
 from ActiveSegLoopLib.study.checking import check
 from ActiveSegLoopLib.study.database import Database
 from ActiveSegLoopLib.study.fingerprint import fingerprint
+from Testing.study.samples import ONE, THREE, TWO, write_series
 
 SECRETS = ("Doe^Jane", "Doe", "PID-4711", "19611231")
 
@@ -135,38 +135,6 @@ def test_an_archived_study_that_cant_be_written_can_be_read(study, case, monkeyp
     assert check(study) == []
 
 
-def write_series(folder, uid, seed, prefix="slice", slices=5):
-    """A DICOM series with a patient's name in it; returns its voxels."""
-    folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(seed)
-    array = rng.integers(0, 1000, (slices, 8, 9)).astype(np.int16)
-    writer = sitk.ImageFileWriter()
-    writer.KeepOriginalImageUIDOn()
-    for k in range(slices):
-        image = sitk.GetImageFromArray(array[k])
-        image.SetSpacing((0.5, 0.5))
-        for tag, value in {
-            "0008|0060": "CT",
-            "0010|0010": "Doe^Jane",
-            "0010|0020": "PID-4711",
-            "0010|0030": "19611231",
-            "0020|000e": uid,
-            "0020|000d": "1.2.826.0.1.3680043.2.1125.9",
-            "0008|0018": f"{uid}.{k + 1}",
-            "0020|0013": str(k + 1),
-            "0020|0032": f"0\\0\\{2 * k}",
-            "0020|0037": "1\\0\\0\\0\\1\\0",
-            "0018|0050": "2",
-        }.items():
-            image.SetMetaData(tag, value)
-        writer.SetFileName(str(folder / f"{prefix}{k}.dcm"))
-        writer.Execute(image)
-    return array
-
-
-ONE, TWO, THREE = (f"1.2.826.0.1.3680043.2.1125.{number}" for number in (1, 2, 3))
-
-
 def test_a_dicom_folder_is_a_case_and_a_slice_more_or_less_is_a_change(study, tmp_path):
     folder = tmp_path / "dicom"
     array = write_series(folder / "ser", ONE, 1)
@@ -235,6 +203,12 @@ def test_a_study_that_took_the_fingerprint_of_the_whole_folder_goes_on_working(s
     (tmp_path / "copy" / "a0.dcm").write_bytes((folder / "a1.dcm").read_bytes())
     with pytest.raises(StudyError, match="content has changed"):
         study.volumes(case)
+
+
+def test_a_series_of_a_file_is_refused(study, make_image):
+    with pytest.raises(ImageError, match="scan.nii.gz isn't a folder: a series can only be chosen"):
+        study.add_case([make_image()], series=[ONE])
+    assert study.cases() == []
 
 
 def test_a_series_spread_over_folders_is_refused(study, tmp_path):
