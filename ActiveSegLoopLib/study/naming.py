@@ -19,16 +19,30 @@ _ENDINGS = re.compile(
 
 
 def case_name(image: Path) -> str:
-    """A case's name from its image's: without endings and without nnU-Net's channel _0000.
+    """A case's name from its image's: image_stem, safe on every file system.
 
     Accents are dropped and whatever isn't safe in a file name becomes "-".
     """
-    name = image.name
+    return safe_name(image_stem(image))
+
+
+def image_stem(image: Path) -> str:
+    """An image's name without endings and without nnU-Net's channel _0000, in whatever script."""
+    name = unicodedata.normalize("NFC", image.name)  # macOS takes letters and accents apart
     match = next((m for m in _ENDINGS.finditer(name) if m.end() == len(name)), None)
     if match is not None and match.start() > 0:
         name = name[: match.start()]
-    name = re.sub(r"(?<=.)_0000$", "", name)
-    return _safe(name)
+    return re.sub(r"(?<=.)_0000$", "", name)
+
+
+def safe_name(name: str) -> str:
+    """The nearest name that every file system takes; "case" where no letter of it would be left."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).lstrip("._-").rstrip(".-")[:LONGEST]
+    plain = plain.rstrip(".-")
+    if not _GOOD.fullmatch(plain):
+        return "case"
+    return f"case-{plain}" if _RESERVED.fullmatch(plain) else plain
 
 
 def unique_name(name: str, taken: Collection[str]) -> str:
@@ -45,17 +59,8 @@ def unique_name(name: str, taken: Collection[str]) -> str:
 
 def check_case_name(name: str) -> None:
     """Raise StudyError, with a name that would do, unless every file system takes this one."""
-    if not isinstance(name, str) or name != _safe(name):
+    if not isinstance(name, str) or name != safe_name(name):
         raise StudyError(
             f"{name!r} can't be a case's name, which is also a file name: use letters, digits, "
-            f"'.', '_' and '-', for example '{_safe(str(name))}'."
+            f"'.', '_' and '-', for example '{safe_name(str(name))}'."
         )
-
-
-def _safe(name: str) -> str:
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).lstrip("._-").rstrip(".-")[:LONGEST]
-    plain = plain.rstrip(".-")
-    if not _GOOD.fullmatch(plain):
-        return "case"
-    return f"case-{plain}" if _RESERVED.fullmatch(plain) else plain
