@@ -27,7 +27,7 @@ from ActiveSegLoopLib.study.channels import (
 from ActiveSegLoopLib.study.clock import now
 from ActiveSegLoopLib.study.database import Database
 from ActiveSegLoopLib.study.fingerprint import Fingerprint
-from ActiveSegLoopLib.study.naming import case_name, check_case_name, unique_name
+from ActiveSegLoopLib.study.naming import case_name, check_case_name, no_case, unique_name
 
 ROLES = ("pool", "validation", "test")
 
@@ -86,6 +86,7 @@ class Cases:
             group = str(group).strip() if group is not None else name
             for channel, path in zip(channels, paths):
                 self._require_new(connection, channel, path)
+            _require_as_many(connection, paths)
             _require_one_role(connection, group, role)
             _insert(connection, name, role, group, channels, geometry)
         return self.get(name)
@@ -217,7 +218,8 @@ def case_row(connection: sqlite3.Connection, name: str) -> sqlite3.Row:
     """The database row of a case; raises StudyError when there is none."""
     row = connection.execute("SELECT * FROM cases WHERE name = ?", (name,)).fetchone()
     if row is None:
-        raise StudyError(f"The study has no case '{name}'.")
+        names = [row["name"] for row in connection.execute("SELECT name FROM cases ORDER BY id")]
+        raise StudyError(no_case(name, names))
     return row
 
 
@@ -245,6 +247,20 @@ def _allowed_name(connection: sqlite3.Connection, name: str | None, image: Path)
     if name.casefold() in {other.casefold() for other in taken}:
         raise StudyError(f"The study has a case '{name}' already: choose another name.")
     return name
+
+
+def _require_as_many(connection: sqlite3.Connection, images: Sequence[Path]) -> None:
+    """A model needs as many channels of every case."""
+    row = connection.execute(
+        "SELECT name, count(*) AS number FROM cases JOIN channels ON case_id = id "
+        "GROUP BY id HAVING number <> ? ORDER BY id LIMIT 1",
+        (len(images),),
+    ).fetchone()
+    if row is not None:
+        raise StudyError(
+            f"The case of {images[0]} would have {len(images)} channels (images) and "
+            f"'{row['name']}', which is in the study, has {row['number']}: all cases need as many."
+        )
 
 
 def _require_one_role(connection: sqlite3.Connection, group: str, role: str) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ActiveSegLoopLib.errors import StudyError
 
 LONGEST = 100
+_SHOWN = 5  # names in a sentence
 _GOOD = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST - 1}}}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)  # Windows
 _ENDINGS = re.compile(
@@ -64,3 +66,25 @@ def check_case_name(name: str) -> None:
             f"{name!r} can't be a case's name, which is also a file name: use letters, digits, "
             f"'.', '_' and '-', for example '{safe_name(str(name))}'."
         )
+
+
+def no_case(name: str, names: Sequence[str]) -> str:
+    """A sentence saying that a study lacks a case: which ones may be meant, or which it has."""
+    folded = {known.casefold(): known for known in names}
+    wanted = [str(name).casefold(), case_name(Path(str(name))).casefold()]
+    near = [folded[other] for other in dict.fromkeys(wanted) if other in folded]
+    if not near:
+        matches = [difflib.get_close_matches(other, folded, 3) for other in wanted]
+        near = [folded[match] for match in dict.fromkeys(sum(matches, []))][:3]
+    if near:
+        return f"The study has no case '{name}'; did you mean {_listed(near, 'or')}?"
+    if not names:
+        return f"The study has no case '{name}': no image was added yet."
+    others = len(names) - _SHOWN
+    more = [f"{others} more"] if others > 0 else []
+    return f"The study has no case '{name}', but {_listed(names[:_SHOWN], 'and', more)}."
+
+
+def _listed(names: Sequence[str], word: str, more: Sequence[str] = ()) -> str:
+    parts = [*(f"'{name}'" for name in names), *more]
+    return f" {word} ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))

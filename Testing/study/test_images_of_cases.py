@@ -152,7 +152,6 @@ def test_one_of_several_dicom_series_is_chosen_and_remembered(study, tmp_path):
     folder = tmp_path / "dicom"
     first = write_series(folder, ONE, 1, "a")
     second = write_series(folder, TWO, 2, "b")
-    third = write_series(folder, THREE, 3, "c")
     with pytest.raises(ImageError, match=TWO):
         study.add_case([folder])
     with pytest.raises(ImageError):
@@ -161,13 +160,25 @@ def test_one_of_several_dicom_series_is_chosen_and_remembered(study, tmp_path):
     assert np.array_equal(study.volumes(one)[0].array, first)
     with pytest.raises(StudyError, match="is in the study already, as case 'dicom'"):
         study.add_case([folder], series=[ONE], role="test")
-    both = study.add_case([folder, folder], series=[TWO, THREE])
-    volumes = study.volumes(both)
-    assert np.array_equal(volumes[0].array, second) and np.array_equal(volumes[1].array, third)
+    two = study.add_case([folder], series=[TWO])
+    folder.rename(tmp_path / "moved")
+    study.relocate(two, [tmp_path / "moved"])
+    assert np.array_equal(study.volumes(two)[0].array, second)
 
+
+def test_several_dicom_series_of_a_folder_are_the_channels_of_a_case(study, tmp_path):
+    folder = tmp_path / "dicom"
+    arrays = [write_series(folder, uid, seed, uid) for seed, uid in enumerate((ONE, TWO, THREE))]
+    both = study.add_case([folder, folder], series=[THREE, TWO])
+    assert [np.array_equal(v.array, a) for v, a in zip(study.volumes(both), arrays[::-1])] == [
+        True,
+        True,
+    ]
+    with pytest.raises(StudyError, match="is in the study already, as case 'dicom'"):
+        study.add_case([folder, folder], series=[ONE, TWO])
     folder.rename(tmp_path / "moved")
     study.relocate(both, [tmp_path / "moved"] * 2)
-    assert np.array_equal(study.volumes(both)[0].array, second)
+    assert np.array_equal(study.volumes(both)[0].array, arrays[2])
 
 
 def test_what_else_lies_in_a_dicom_folder_is_no_part_of_the_image(study, tmp_path):
