@@ -29,7 +29,7 @@ def test_another_series_of_a_folder_is_another_case(study, tmp_path, capsys):
     arrays = [write_series(folder, ONE, 1, "a"), write_series(folder, TWO, 2, "b")]
     assert call("add", study, folder, "--series", ONE) == 0
     assert call("add", study, folder, "--series", TWO) == 0
-    assert "1 case got a name of its own" in capsys.readouterr().err
+    assert "1 case got another name" in capsys.readouterr().err
     opened = Study.open(study)
     for name, array in zip(("dicom", "dicom-2"), arrays):
         assert np.array_equal(opened.volumes(opened.case(name))[0].array, array)

@@ -2,6 +2,7 @@
 
 A folder stands for all volumes in it, a folder with a DICOM series for one image. Label files
 are found by name: ct/p1.nii.gz and labels/p1.nii.gz. What is in the study already is skipped.
+Images of one name in several folders are called after these too: p1/ct.nii.gz is case p1-ct.
 
   activesegloop add kidneys ct/ --labels labels/ --group-regex "(patient\\d+)"
   activesegloop add brains mr/ --channels 2        # p1_0000.nii.gz and p1_0001.nii.gz are case p1
@@ -102,7 +103,7 @@ def _remarks(adding: Adding) -> Iterator[str]:
     if adding.renamed:
         name, image = next(iter(adding.renamed.items()))
         yield (
-            f"{counted(len(adding.renamed), 'case')} got a name of its own because the image's was "
+            f"{counted(len(adding.renamed), 'case')} got another name than the image's, which was "
             f"taken, such as '{name}' for {image}."
         )
     missing = sorted(set(adding.added) - set(adding.labeled))
