@@ -7,7 +7,7 @@ from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.study import Study
 from Testing.jobs.conftest import balls
 from Testing.jobs.running import call, content
-from Testing.study.samples import ONE, TWO, write_series
+from Testing.study.dicom_samples import ONE, TWO, write_series
 
 
 def names(study):

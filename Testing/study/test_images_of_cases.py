@@ -13,7 +13,7 @@ from ActiveSegLoopLib.study import Study
 from ActiveSegLoopLib.study.checking import check
 from ActiveSegLoopLib.study.database import Database
 from ActiveSegLoopLib.study.fingerprint import fingerprint
-from Testing.study.samples import ONE, THREE, TWO, write_series
+from Testing.study.dicom_samples import ONE, THREE, TWO, write_series
 
 SECRETS = ("Doe^Jane", "Doe", "PID-4711", "19611231")
 
