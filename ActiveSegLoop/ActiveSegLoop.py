@@ -27,7 +27,6 @@ class ActiveSegLoop(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = _("ActiveSegLoop")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Active Learning")]
-        self.parent.dependencies = []
         self.parent.contributors = ["ActiveSegLoop developers"]
         self.parent.helpText = _("""
 Train a segmentation model of your own while labeling as little as possible: label a little, train,
@@ -52,8 +51,7 @@ class ActiveSegLoopWidget(ScriptedLoadableModuleWidget):
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        self.logic = None
-        self.panel = None
+        self.logic = self.panel = None
 
     def setup(self):
         """Build the panel; Slicer calls this when the module is first shown."""
@@ -80,10 +78,12 @@ class ActiveSegLoopWidget(ScriptedLoadableModuleWidget):
             self.panel = None
 
     def onReload(self):
-        """Reload the module together with its library."""
+        """Reload the module together with its library; if it is shown, it is entered anew."""
         for name in [name for name in sys.modules if name.split(".")[0] == "ActiveSegLoopLib"]:
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
+        if getattr(self.parent, "isEntered", False):  # Slicer itself only calls setup
+            slicer.modules.ActiveSegLoopWidget.enter()
 
 
 class ActiveSegLoopLogic(ScriptedLoadableModuleLogic):

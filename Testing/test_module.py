@@ -126,6 +126,19 @@ def test_the_module_introduces_itself(module, connected):
     assert "https://github.com/ActiveSegLoop/ActiveSegLoop" in parent.helpText
 
 
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_a_reload_enters_the_new_panel_of_a_module_that_is_shown(module, monkeypatch, is_shown):
+    import slicer
+
+    entered = []
+    new = SimpleNamespace(enter=lambda: entered.append("new"))
+    modules = SimpleNamespace(ActiveSegLoopWidget=new)
+    monkeypatch.setattr(slicer, "modules", modules, raising=False)
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))  # the library stays for other tests
+    module.ActiveSegLoopWidget(SimpleNamespace(isEntered=is_shown)).onReload()
+    assert entered == (["new"] if is_shown else [])
+
+
 def test_a_reload_forgets_the_library(module, monkeypatch):
     widget = module.ActiveSegLoopWidget()
     monkeypatch.setitem(sys.modules, "ActiveSegLoopLib.images.made_up", object())

@@ -26,6 +26,7 @@ from ActiveSegLoopLib.jobs.commands import (
     propose,
     relocate,
     report,
+    rollback,
     segment,
     serve,
     simulate,
@@ -38,7 +39,7 @@ from ActiveSegLoopLib.jobs.job import USAGE, run_job
 COMMANDS = {
     "demo": demo, "init": init, "add": add, "label": label, "train": train, "segment": segment,
     "status": status, "export": export, "check": check, "serve": serve,
-    "relocate": relocate,
+    "relocate": relocate, "rollback": rollback,
     "report": report,
     "compare": compare, "simulate": simulate, "advise": advise, "propose": propose,
     "phantom": phantom,

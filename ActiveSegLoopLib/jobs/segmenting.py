@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,9 +18,21 @@ from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.jobs.case_files import CaseFiles, find_cases
 from ActiveSegLoopLib.model.prediction import Predictor
 from ActiveSegLoopLib.selection.maps import uncertainty_maps
+from ActiveSegLoopLib.study.database import NAME as STUDY
+from ActiveSegLoopLib.study.files import make_folder
+from ActiveSegLoopLib.study.model_folder import DESCRIPTION
 from ActiveSegLoopLib.study.predictions import UNCERTAINTY
 from ActiveSegLoopLib.study.rounds import Round
 from ActiveSegLoopLib.study.study import Case, Study
+
+
+def require_room_for(folder: Path) -> None:
+    """Raise ActiveSegLoopError when a folder is none, can't be made or can't be written to."""
+    place = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    if not place.is_dir():
+        raise ActiveSegLoopError(f"{place} isn't a folder: choose another place to write to.")
+    if not os.access(place, os.W_OK):
+        raise ActiveSegLoopError(f"{place} can't be written to: choose another place.")
 
 
 @dataclass(frozen=True)
@@ -56,7 +69,12 @@ class Segmenter:
         self.study: Study | None = None
         self.round: Round | None = None
         self.folder = target
-        if not (target / "model.json").is_file():
+        if not (target / DESCRIPTION).is_file():
+            if not (target / STUDY).is_file():
+                raise ActiveSegLoopError(
+                    f"{target} is neither a study nor a model folder (it has no {STUDY} and no "
+                    f"{DESCRIPTION}): name one of them."
+                )
             self.study = open_study(target)
             self.round = (
                 self.study.current_round() if number is None else _finished(self.study, number)
@@ -130,6 +148,7 @@ class Segmenter:
             "warnings": list(maps.warnings),
         }
         for path in task.outputs(uncertainty=False):
+            make_folder(path.parent)
             self._write(path, labelmap)
         if task.case is not None:
             answer["prediction"] = self.study.save_prediction(self.round, task.case, labelmap)

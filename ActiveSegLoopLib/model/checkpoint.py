@@ -40,9 +40,3 @@ def load_metadata(path: Path) -> dict:
 
     with safe_open(str(path), framework="pt") as file:
         return json.loads(file.metadata()["json"])
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

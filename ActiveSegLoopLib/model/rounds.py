@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from ActiveSegLoopLib.errors import ModelError
+from ActiveSegLoopLib.errors import ModelError, StudyError
 from ActiveSegLoopLib.model.device import choose_device
 from ActiveSegLoopLib.model.distribution import (
     end_processes,
@@ -45,10 +46,11 @@ def train_round(
 ) -> Round:
     """Train a model on the newest revisions of all pool cases and add it as a new round.
 
-    A round that was interrupted is taken up where it stopped if it was started with the same
-    settings and labels. Under torchrun all processes train together, each with the whole batch
-    size, or each a round of its own unless `together`. Raises ModelError when nothing is labeled,
-    Stopped when `should_stop()` became true.
+    The newest round that was interrupted and was started with the same settings, seed and labels
+    is taken up where it stopped; those with other settings stay interrupted. Under torchrun all
+    processes train together, each with the whole batch size, or each a round of its own unless
+    `together`. Raises ModelError when nothing is labeled, StudyError when another process trains
+    with the same settings, Stopped when `should_stop()` became true.
     """
     chosen_device = choose_device(device)
     recipe = get_preset(preset, chosen_device.type == "cuda", iterations)
@@ -94,7 +96,7 @@ def _clear(work: Path) -> None:
 
 
 def _open_round(study: Study, preset, recipe: Preset, process, seed, device, report) -> Round:
-    """Take up the unfinished round if it fits, else start a new one; the same in all processes."""
+    """Take up an interrupted round that fits, else start a new one; the same in all processes."""
     number = 0
     if is_first_process():
         content = {
@@ -102,23 +104,78 @@ def _open_round(study: Study, preset, recipe: Preset, process, seed, device, rep
             "labels": study.schema.ids, "warm_start_from": _started_from(study, recipe),
         }
         settings = json.loads(json.dumps(content))
-        unfinished = study.unfinished_round()
-        if unfinished is not None:
-            unfinished = study.resume_round(unfinished)
-            if (unfinished.preset, unfinished.settings, unfinished.seed) == (
-                preset, settings, seed,
-            ):
-                _say_going_on(study, unfinished, recipe.hold_out, report)
-                number = unfinished.number
-            else:
-                reason = "given up for a training with other settings"
-                study.fail_round(unfinished, reason)
-                _clear(work_folder(unfinished))
-                report("message", text=f"Unfinished round {unfinished.number} is {reason}.")
-        if not number:
+        unfinished = study.round_store.all_unfinished()
+        alike = [
+            r for r in unfinished
+            if (r.preset, r.seed, _lasting(r.settings)) == (preset, seed, _lasting(settings))
+        ]
+        current = study.current_round()
+        fitting = [r for r in alike if _began_from_what_is_used(r, settings, current)]
+        if fitting:
+            opened = study.resume_round(fitting[0])
+            _say_going_on(study, opened, recipe.hold_out, report)
+        else:
             training, validation = _select(study, recipe.hold_out, report)
-            number = study.start_round(preset, settings, seed, training, validation).number
+            opened = study.start_round(preset, settings, seed, training, validation)
+        number = opened.number
+        others = [r for r in unfinished if r.number != number]
+        _leave_or_give_up(study, others, {r.number for r in alike}, number, report)
     return study.round(same_everywhere(number, device))
+
+
+def _lasting(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that the same command has whatever was trained meanwhile."""
+    return {key: value for key, value in settings.items() if key != "warm_start_from"}
+
+
+def _began_from_what_is_used(
+    unfinished: Round, settings: Mapping[str, Any], current: Round | None
+) -> bool:
+    """Whether a round began with the weights of the current round, or that one came after it.
+
+    After a rollback it didn't: what it learned goes on from weights that were given up.
+    """
+    began = unfinished.settings.get("warm_start_from")
+    return began == settings["warm_start_from"] or (
+        current is not None and current.number > unfinished.number
+    )
+
+
+def _leave_or_give_up(
+    study: Study, unfinished: Sequence[Round], alike: Set[int], opened: int,
+    report: Callable[..., None],
+) -> None:
+    """Leave the other interrupted rounds as they are, but for those that can't go on.
+
+    Checkpoints are large: of each settings only the newest one is kept.
+    """
+    waiting = []
+    for round in unfinished:
+        if round.number in alike:
+            reason = f"given up for round {opened} with the same settings"
+        elif tuple(round.settings.get("labels", study.schema.ids)) != study.schema.ids:
+            reason = "given up because the study has other labels now"
+        else:
+            study.round_store.mark_interrupted(round.number)
+            waiting.append(str(round.number))
+            continue
+        try:
+            study.fail_round(round, reason)
+        except StudyError:
+            continue  # another process was faster
+        _clear(work_folder(round))
+        report("message", text=f"Unfinished round {round.number} is {reason}.")
+    if len(waiting) == 1:
+        report(
+            "message",
+            text=f"Round {waiting[0]} stays interrupted; train with its settings to go on.",
+        )
+    elif waiting:
+        report(
+            "message",
+            text=f"Rounds {', '.join(reversed(waiting))} stay interrupted; train with the "
+            "settings of one to go on.",
+        )
 
 
 def _started_from(study: Study, recipe: Preset) -> int | None:

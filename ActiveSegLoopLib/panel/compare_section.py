@@ -106,6 +106,12 @@ class CompareSection(Section):
             setattr(self.parameters, parameter, choice)
         case = str(self.ui.compareCaseComboBox.currentText)
         sources = self._sources(case, chosen)
+        if not set(chosen) <= set(sources):
+            self.show_choices()
+            self.tell(
+                _("{case} doesn't have these labels any more: choose again.").format(case=case)
+            )
+            return
         self._maps = {name: functools.cache(sources[name]) for name in chosen}
         limit = self.parameters.limit_mm
         measure = self.logic.loop.comparison(self._maps, case, None, limit)
@@ -212,12 +218,9 @@ class CompareSection(Section):
         return [*found, ON_SCREEN] if opened and opened.case.name == case else found
 
     def _chosen(self) -> list[tuple[str, str]]:
-        found = self._choices()
-        lists = {"third": [NONE, *found]}
         return [
-            (name, choices[box.currentIndex] if 0 <= box.currentIndex < len(choices) else NONE)
+            (name, box.itemData(box.currentIndex) if box.currentIndex >= 0 else NONE)
             for name, box in self.boxes
-            for choices in [lists.get(name, found)]
         ]
 
     def _opened(self) -> Any:

@@ -18,13 +18,15 @@ class Drafts(Section):
     def __init__(self, section: Section) -> None:
         super().__init__(section.panel)
         self.section = section
-        self._draft: Any = None
+        self._draft: Any = None  # what is offered
+        self._decided: Any = None  # what was offered last and isn't to be offered again
         self.ui.restoreDraftButton.connect("clicked(bool)", self.on_restore)
         self.ui.discardDraftButton.connect("clicked(bool)", self.on_discard)
 
     def show_study(self) -> None:
         """Offer the newest draft of the study, if no case is open."""
         self.hide()
+        self._decided = None
         if self.study is None or self.section.labeling.opened is not None:
             return
         from ActiveSegLoopLib.study.drafts import drafts
@@ -35,12 +37,13 @@ class Drafts(Section):
 
     def show_opened(self, opened: Any) -> None:
         """Say that the case that was opened begins with a draft."""
-        if opened.beginning.draft is None or self._draft is not None:
-            return
-        self._offer(opened.beginning.draft)
+        draft = opened.beginning.draft
+        if draft is not None and draft not in (self._draft, self._decided):
+            self._offer(draft)
 
     def hide(self) -> None:
         """There is nothing to offer any more."""
+        self._decided = self._draft or self._decided
         self._draft = None
         self.ui.draftFrame.visible = False
 
@@ -49,7 +52,6 @@ class Drafts(Section):
         """Go on with the draft."""
         draft = self._draft
         self.hide()
-        self._draft = draft  # so that opening it doesn't ask again
         if self.section.labeling.case is None or self.section.labeling.case.name != draft.case:
             plane, index = _place(draft)
             self.section.open(draft.case, plane, index)

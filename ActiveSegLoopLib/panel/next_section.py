@@ -95,6 +95,8 @@ class NextSection(Section):
     def close_study(self) -> None:
         """Keep what is open as a draft and let go of it."""
         self.labeling.close()
+        self.proposing.close_study()
+        self.strip.close_study()
         self.proposal = None
 
     def labels_changed(self) -> None:
@@ -116,6 +118,7 @@ class NextSection(Section):
     def scene_closed(self) -> None:
         """The scene is empty: a new editor node."""
         self.editor.use_scene()
+        self.strip.scene_closed()
         self.show_case()
         self.drafts.show_study()
 

@@ -153,6 +153,7 @@ class Panel(VTKObservationMixin):
         """Labels were accepted, say: show the study's state anew, but leave the open case alone."""
         for name in ("study", "train", "segment", "compare", "progress"):
             self.sections[name].show_study()
+        self.sections["next"].strip.study_changed()
 
     def case_changed(self) -> None:
         """Another case is open, or none: labels can be less free, more can be compared."""

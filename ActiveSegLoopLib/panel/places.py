@@ -19,11 +19,10 @@ def ask_places(case: Case) -> list[Path] | None:
     A file is asked for, or a folder where the image was a folder of DICOM files.
     """
     places = []
-    for path in case.channels:
+    for path, is_folder in zip(case.channels, case.dicom):
         title = _("Where {name} of {case} lies now").format(name=path.name, case=case.name)
-        ask = qt.QFileDialog.getOpenFileName if path.suffix else (
-            qt.QFileDialog.getExistingDirectory
-        )
+        dialog = qt.QFileDialog
+        ask = dialog.getExistingDirectory if is_folder else dialog.getOpenFileName
         chosen = ask(slicer.util.mainWindow(), title, str(path.parent))
         if not chosen:
             return None

@@ -39,6 +39,11 @@ class Proposing(Section):
         self.open = [] if self.study is None else self.logic.loop.proposals()
         self._show()
 
+    def close_study(self) -> None:
+        """End the finding for the former study."""
+        self.follower.close()
+        self._set_busy(False)
+
     def selected(self) -> Any:
         """The proposal of the chosen row, None without one."""
         return self._of(current_key(self.ui.proposalTable))
@@ -54,9 +59,12 @@ class Proposing(Section):
         )
 
     def next_after(self, proposal: Any) -> Any:
-        """The open proposal behind this one, the first one behind the last; None without any."""
+        """The open proposal behind this one in its batch, else the first one; None without any."""
         left = [p for p in self.open if proposal is None or p.id != proposal.id]
-        behind = [p for p in left if proposal is not None and p.position > proposal.position]
+        behind = [
+            p for p in left
+            if proposal is not None and p.batch == proposal.batch and p.position > proposal.position
+        ]
         return (behind or left or [None])[0]
 
     def leave_out(self, proposal: Any, whole_case: bool = False) -> None:
@@ -116,6 +124,7 @@ class Proposing(Section):
         elif job.error:
             self.tell(job.error)
         self.show_study()
+        self.section.strip.study_changed()
 
     def _set_busy(self, busy: bool) -> None:
         bar = self.ui.proposeProgressBar

@@ -26,7 +26,8 @@ class Strip(Section):
 
         self.section = section
         self.follower = Follower()
-        self._case: str | None = None
+        # Whose scores are shown: the study's folder, the case, and the file of the map.
+        self._source: tuple[Any, str, Any] | None = None
         self._plane = ""
         self._map: Any = None
         self._node: Any = None
@@ -41,23 +42,31 @@ class Strip(Section):
 
     def show(self, opened: Any) -> None:
         """Show the scores of a case: of its map, or else of its proposals."""
-        plane = opened.plane or self.parameters.plane.value
-        if (opened.case.name, plane) == (self._case, self._plane):
-            return
-        if opened.case.name != self._case:
-            self._map = self._node = None
-        self._case, self._plane = opened.case.name, plane
-        self._show_chart()
-        path = doubt.doubt_file(self.study, opened.case)
-        if self._map is None and path is not None:
-            self.panel.background.start(
-                doubt.reading(path), self._got_map_of(opened.case.name), self.tell_error
-            )
-        elif self._map is None and self.ui.overlayCheckBox.checked:
+        if self._show_scores(opened) and self._has_no_file and self.ui.overlayCheckBox.checked:
             self._measure()
 
+    def study_changed(self) -> None:
+        """Another model may be in use, or there are other scores: show those."""
+        opened = self.section.labeling.opened
+        if opened is not None and not self._show_scores(opened) and self._map is None:
+            self._show_chart()
+
+    def close_study(self) -> None:
+        """Let go of the map, and end the measuring of the former study."""
+        if self.follower.is_busy:
+            self.follower.close()
+            self.tell("")
+        self._forget()
+
+    def scene_closed(self) -> None:
+        """The overlay went with the scene."""
+        self._forget()
+
     def mark(self, plane: str, index: int | None) -> None:
-        """Mark the slice that is shown."""
+        """Mark the slice that is shown; in another plane than before, among the scores of that."""
+        if plane != self._plane and self._source is not None:
+            self._plane = plane
+            self._show_chart()
         self.chart.mark(None if index is None else float(index))
 
     @guarded
@@ -76,13 +85,14 @@ class Strip(Section):
         """Show or hide the uncertainty."""
         if self.section.labeling.opened is None:
             return
+        self.study_changed()
         if not self.ui.overlayCheckBox.checked:
             from ActiveSegLoopLib.scene.overlay import hide
 
             hide()
         elif self._map is not None:
             self._show_overlay()
-        else:
+        elif self._has_no_file or not self.panel.background.is_busy:  # the file can't be read
             self._measure()
 
     @guarded
@@ -93,9 +103,33 @@ class Strip(Section):
 
             set_opacity(self.ui.opacitySlider.value)
 
-    def _got_map_of(self, case: str) -> Any:
+    @property
+    def _has_no_file(self) -> bool:
+        return self._source is not None and self._source[2] is None
+
+    def _show_scores(self, opened: Any) -> bool:
+        """Show the scores of a case; returns whether something else was shown before."""
+        plane = self.parameters.plane.value
+        path = doubt.doubt_file(self.study, opened.case)
+        source = (self.study.folder, opened.case.name, path)
+        if self._node is not None and self._node.GetScene() is None:
+            self._forget()
+        if (source, plane) == (self._source, self._plane):
+            return False
+        is_new = source != self._source
+        if is_new:
+            self._forget()
+        self._source, self._plane = source, plane
+        self._show_chart()
+        if is_new and path is not None:
+            self.panel.background.start(
+                doubt.reading(path), self._got_map_of(source), self.tell_error
+            )
+        return True
+
+    def _got_map_of(self, source: Any) -> Any:
         def got(volume: Any) -> None:
-            if self._case != case or self.section.labeling.opened is None:
+            if self._source != source or self.section.labeling.opened is None:
                 return
             self._map = volume
             self._show_chart()
@@ -104,9 +138,17 @@ class Strip(Section):
 
         return got
 
+    def _forget(self) -> None:
+        if self._node is not None and self._node.GetScene() is not None:
+            from ActiveSegLoopLib.scene.overlay import hide
+
+            hide()
+        self._source = self._map = self._node = None
+
     def _show_chart(self) -> None:
         title = _("{plane} slice").format(plane=self._plane)
-        geometry = self.study.case(self._case).geometry
+        name = self._source[1]
+        geometry = self.study.case(name).geometry
         ends = (0.0, float(geometry.shape[geometry.axis_of(self._plane)] - 1))
         if self._map is not None:
             points = {_("Uncertainty %"): doubt.slice_means(self._map, self._plane)}
@@ -114,7 +156,7 @@ class Strip(Section):
             found = self.study.proposals(None)
             scores = sorted(
                 (float(p.index), float(p.score)) for p in found
-                if p.case == self._case and p.plane == self._plane
+                if p.case == name and p.plane == self._plane
             )
             points = {_("Score of the proposals"): scores}
         self.chart.show_curves(
@@ -136,19 +178,20 @@ class Strip(Section):
             return
         if self.follower.is_busy or not ensure_packages(self.panel):
             return
-        case = self._case
+        folder, case, _path = self._source
         job = self.logic.loop.start(
             "segment", case, "--uncertainty", "--device", self.parameters.device.value
         )
         self.tell(_("Measuring the uncertainty of {case}...").format(case=case))
 
         def ended(job: Any) -> None:
+            if self.study is None or self.study.folder != folder:
+                return
             self.tell(job.error or "")
-            path = doubt.doubt_file(self.study, self.study.case(case)) if self.study else None
-            if path is not None:
-                self.panel.background.start(
-                    doubt.reading(path), self._got_map_of(case), self.tell_error
-                )
+            if job.status == 0:
+                self._forget()
+                self.study_changed()
+                self.panel.study_changed()  # the model's labels of the case were kept, too
 
         self.follower.follow(job, lambda event: None, ended)
 

@@ -30,7 +30,7 @@ class TrainSection(Section):
         self.follower = Follower()
         self.remaining = Remaining()
         self.curve = Curve()
-        self._trained_study: Any = None
+        self._trained_folder: Any = None
         layout = qt.QVBoxLayout(self.ui.trainChartFrame)
         layout.setContentsMargins(0, 0, 0, 0)
         self.chart = Chart(self.ui.trainChartFrame)
@@ -55,7 +55,11 @@ class TrainSection(Section):
 
     def close_study(self) -> None:
         """A training of the former study is stopped kindly; it can go on later."""
-        self.follower.cancel()
+        if self.follower.is_busy:
+            self._stop()
+            self._tell_of_another(
+                _("The training of {study} is being stopped.").format(study=self._trained_name)
+            )
 
     def cleanup(self) -> None:
         """The panel ends; the training is stopped, and can go on later."""
@@ -77,15 +81,13 @@ class TrainSection(Section):
         self.chart.show_curves({})
         self._set_busy(True)
         self.ui.trainStageLabel.text = _("Starting...")
-        self._trained_study = self.study
+        self._trained_folder = self.study.folder
         self.follower.follow(job, self.on_event, self.on_end)
 
     @pressed
     def on_cancel(self) -> None:
         """Stop kindly."""
-        self.follower.cancel()
-        self.ui.cancelTrainButton.enabled = False
-        self.ui.trainStageLabel.text = _("Stopping after this step...")
+        self._stop()
 
     def on_event(self, event: Any) -> None:
         """The job has told something."""
@@ -103,8 +105,8 @@ class TrainSection(Section):
         """The job has ended: a quiet note, and new proposals."""
         self._set_busy(False)
         self.panel.study_changed()
-        if self._trained_study is not self.study:
-            self.tell(_("The training of the study that was open before has ended."))
+        if self.study is None or self._trained_folder != self.study.folder:
+            self._tell_of_another(self._end_of_another(job))
         elif job.status == 0:
             text = _("Round {number} is trained.").format(number=(job.result or {}).get("round"))
             self.tell(f"{text} {self.curve.dice_text()}".strip())
@@ -114,6 +116,32 @@ class TrainSection(Section):
             self.tell(_("Training was stopped; it can go on from there."))
         else:
             self.tell(job.error or "")
+
+    @property
+    def _trained_name(self) -> str:
+        return self._trained_folder.name
+
+    def _stop(self) -> None:
+        self.follower.cancel()
+        self.ui.cancelTrainButton.enabled = False
+        self.ui.trainStageLabel.text = _("Stopping after this step...")
+
+    def _tell_of_another(self, text: str) -> None:
+        self.tell(text)
+        slicer.util.showStatusMessage(text, 5000)  # this section may be folded
+
+    def _end_of_another(self, job: Any) -> str:
+        """How a training ended whose study isn't open any more."""
+        if job.status == 0:
+            text = _("The training of {study} was finished: its model is there when it is opened.")
+        elif job.status == 130:
+            text = _(
+                "The training of {study} was stopped; it goes on when that study is opened and "
+                "trained again."
+            )
+        else:
+            text = _("The training of {study} failed: {error}")
+        return text.format(study=self._trained_name, error=job.error or "")
 
     def _progress(self, event: Any) -> None:
         stage, step, total = str(event["stage"]), int(event["step"]), int(event["total"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -16,10 +16,11 @@ from ActiveSegLoopLib.scene.cases import CaseImages, case_nodes, present_nodes, 
 from ActiveSegLoopLib.scene.jumping import align_views, jump_to_slice
 from ActiveSegLoopLib.scene.labelmaps import labelmap_of
 from ActiveSegLoopLib.scene.overlay import show
-from ActiveSegLoopLib.scene.ownership import disown, find, own
+from ActiveSegLoopLib.scene.ownership import ROLE, STUDY, disown, find, own
 from ActiveSegLoopLib.scene.segmentations import (
     apply_schema,
     content_stamp,
+    reference_volume,
     replace_image,
     segmentation_of,
     shared_image,
@@ -152,9 +153,7 @@ def put(
             beginning = replace(known.beginning, source=SCENE, parent=beginning.parent)
         else:
             replace_image(node, loaded.labels, segments)
-    for other in find("segmentation", study=study.folder):
-        if other.GetDisplayNode() is not None:
-            other.GetDisplayNode().SetVisibility(other is node)
+    _show_only(node, volumes)
     align_views(volumes[0])
     show(volumes[0])
     if plane is not None and index is not None:
@@ -216,6 +215,20 @@ def _shows(node: Any, beginning: Beginning) -> bool:
     except ImageError:
         return False
     return np.array_equal(shown.array, beginning.labelmap.array)
+
+
+def _show_only(node: Any, volumes: Sequence[Any]) -> None:
+    """Show a case's segmentation, and hide all of ours that belong to another case or study.
+
+    What the model said of the case's own volumes stays as the user has it.
+    """
+    for other in find(kind="vtkMRMLSegmentationNode"):
+        is_of_a_study = other.GetAttribute(STUDY) and other.GetDisplayNode() is not None
+        is_said_of_it = (
+            other.GetAttribute(ROLE) == "prediction" and reference_volume(other) in volumes
+        )
+        if is_of_a_study and not is_said_of_it:
+            other.GetDisplayNode().SetVisibility(other is node)
 
 
 def _middle(beginning: Beginning, plane: str, index: int) -> tuple[float, ...] | None:

@@ -112,6 +112,11 @@ def set_reference_geometry(node: Any, volume_node: Any) -> None:
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
 
 
+def reference_volume(node: Any) -> Any:
+    """The volume on whose grid a segmentation is edited; None without one."""
+    return node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole())
+
+
 def segment_ids(node: Any) -> list[str]:
     """The ids of a segmentation's segments, in its order."""
     segmentation = node.GetSegmentation()

@@ -19,6 +19,7 @@ from ActiveSegLoopLib.scene.cases import present_nodes
 from ActiveSegLoopLib.scene.ownership import CASE, STUDY, find, is_ours, own
 from ActiveSegLoopLib.scene.segmentations import (
     content_stamp,
+    reference_volume,
     replace_image,
     segmentation_of,
     shared_image,
@@ -182,9 +183,12 @@ class Segmenting:
     def _exit(self, status: int) -> dict[str, Any]:
         if self._request is not None:
             self._worker.close()  # it would go on for nobody; the next request starts it anew
-        if self._step is not None:
-            self._step.finish()
-        self._folder.cleanup()
+        if self._step is None or self._step.has_ended():
+            self._folder.cleanup()
+        else:
+            # The window doesn't wait for what still writes there, but the program's end does.
+            threading.Thread(target=_clean_up, args=(self._step, self._folder)).start()
+        self._step = self._request = None
         self.status = status
         return {"event": "exit", "status": status}
 
@@ -201,9 +205,8 @@ def prediction_node(
     A former result for this volume takes the new one if nobody has edited it since; otherwise it
     stays as it is, and a new node is made.
     """
-    key = volume_node.GetID()
     for former in find("prediction", study=study.folder):
-        if former.GetNodeReferenceID(former.GetReferenceImageGeometryReferenceRole()) == key:
+        if reference_volume(former) is volume_node:
             if former.GetAttribute(_STAMP) == content_stamp(former):
                 replace_image(former, image, segments)
                 former.SetAttribute(_STAMP, content_stamp(former))
@@ -221,7 +224,7 @@ class _Step:
         self._work = work
         self._result: Any = None
         self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
     def has_ended(self) -> bool:
@@ -244,6 +247,11 @@ class _Step:
             self._result = self._work()
         except Exception as error:
             self._error = error
+
+
+def _clean_up(step: _Step, folder: tempfile.TemporaryDirectory) -> None:
+    step.finish()
+    folder.cleanup()
 
 
 def _item(study: Study, thing: Any) -> _Item:

@@ -49,6 +49,11 @@ class Case:
     fingerprint: str
     series: tuple[str | None, ...] = ()
 
+    @property
+    def dicom(self) -> tuple[bool, ...]:
+        """Which of the channels are folders with a DICOM series, whatever those are called."""
+        return tuple(series is not None for series in self.series)
+
 
 class Cases:
     """The cases in a study's database."""

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ActiveSegLoopLib.errors import StudyError
+from ActiveSegLoopLib.errors import ImageError, ModelError, StudyError
+from ActiveSegLoopLib.images.reading import read_image, read_labelmap
+from ActiveSegLoopLib.study.cases import Case
 from ActiveSegLoopLib.study.drafts import DRAFTS, NOTES, read_notes
 from ActiveSegLoopLib.study.files import (
     STAGING,
@@ -20,7 +22,8 @@ from ActiveSegLoopLib.study.files import (
     remove_if_left,
     sha256_of,
 )
-from ActiveSegLoopLib.study.predictions import PREDICTIONS
+from ActiveSegLoopLib.study.model_folder import read_description, verified_weights
+from ActiveSegLoopLib.study.predictions import PREDICTIONS, prediction_path, uncertainty_path
 from ActiveSegLoopLib.study.repeats import REPEATS, Repeat
 from ActiveSegLoopLib.study.revision import Revision
 from ActiveSegLoopLib.study.revisions import ENDING, LABELS
@@ -36,9 +39,13 @@ _REVISION = re.compile(rf"r\d{{4,}}{re.escape(ENDING)}")
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong, in one sentence that says what to do or what was done about it."""
+    """Something wrong, in one sentence that says what to do or what was done about it.
+
+    repairable: whether repair puts it right; repaired: whether it did.
+    """
 
     message: str
+    repairable: bool = False
     repaired: bool = False
 
 
@@ -57,6 +64,7 @@ def check(study: Study, repair: bool = False) -> list[Problem]:
         *_revisions(study, repair),
         *_repeats(study),
         *_rounds(study, repair),
+        *_predictions(study, repair),
         *_images(study),
     ]
 
@@ -96,8 +104,9 @@ def _unfinished_files(study: Study, repair: bool) -> Iterator[Problem]:
                 continue
             if left:
                 done = "it was removed" if removed else "repair removes it"
-                yield Problem(f"{entry} is an unfinished file of a process that ended: {done}.",
-                              removed)
+                yield Problem(
+                    f"{entry} is an unfinished file of a process that ended: {done}.", True, removed
+                )
 
 
 def _stray_labels(study: Study, repair: bool) -> Iterator[Problem]:
@@ -119,7 +128,7 @@ def _stray_labels(study: Study, repair: bool) -> Iterator[Problem]:
         moved = {file: _leftover(study, file) for file in strays} if repair else {}
     for file in strays:
         done = f"it was moved to {moved[file]}" if repair else f"repair moves it to {LEFTOVERS}"
-        yield Problem(f"{file} is a label map that was never accepted: {done}.", repair)
+        yield Problem(f"{file} is a label map that was never accepted: {done}.", True, repair)
 
 
 def _drafts(study: Study, repair: bool) -> Iterator[Problem]:
@@ -144,7 +153,7 @@ def _drafts(study: Study, repair: bool) -> Iterator[Problem]:
             done = f"it was moved to {_leftover(study, file)}" if repair else (
                 f"repair moves it to {LEFTOVERS}"
             )
-            yield Problem(f"{what}: {done}.", repair)
+            yield Problem(f"{what}: {done}.", True, repair)
 
 
 def _revisions(study: Study, repair: bool) -> Iterator[Problem]:
@@ -163,9 +172,9 @@ def _revisions(study: Study, repair: bool) -> Iterator[Problem]:
                 yield Problem(f"{what}: restore it from a backup of the study.")
             elif repair:
                 _restore(study, source, revision)
-                yield Problem(f"{what}: it was restored from {source}.", True)
+                yield Problem(f"{what}: it was restored from {source}.", True, True)
             else:
-                yield Problem(f"{what}: repair restores it from {source}.")
+                yield Problem(f"{what}: repair restores it from {source}.", True)
 
 
 def _repeats(study: Study) -> Iterator[Problem]:
@@ -202,13 +211,55 @@ def _rounds(study: Study, repair: bool) -> Iterator[Problem]:
                 f"{round.folder} with the model of round {round.number} is missing: restore it "
                 "from a backup, or roll back to another round."
             )
+        elif round.state == "finished":
+            try:
+                verified_weights(round.folder, read_description(round.folder))
+            except ModelError as error:
+                yield Problem(str(error))
         elif round.state == "running" and not rounds.is_trained(round.number):
             what = f"Round {round.number} wasn't finished, its process has ended"
             if repair:
                 rounds.mark_interrupted(round.number)
-                yield Problem(f"{what}: it is marked as interrupted and can be resumed.", True)
+                yield Problem(
+                    f"{what}: it is marked as interrupted; train with its settings to go on.",
+                    True, True,
+                )
             else:
-                yield Problem(f"{what}: train again to resume it, or repair to mark it.")
+                yield Problem(
+                    f"{what}: train with its settings to go on, or repair to mark it as "
+                    "interrupted.", True,
+                )
+
+
+def _predictions(study: Study, repair: bool) -> Iterator[Problem]:
+    """What can't be opened or lies elsewhere; the model can make each again."""
+    cases = study.cases()
+    for round in study.rounds():
+        for case in cases:
+            for path in (
+                prediction_path(study.folder, round.number, case),
+                uncertainty_path(study.folder, round.number, case),
+            ):
+                damage = _damage_of_prediction(path, case)
+                if damage is not None:
+                    done = f"it was moved to {_leftover(study, path)}" if repair else (
+                        f"repair moves it to {LEFTOVERS}"
+                    )
+                    yield Problem(
+                        f"{damage.rstrip('.')}: {done}; segment the case again.", True, repair
+                    )
+
+
+def _damage_of_prediction(path: Path, case: Case) -> str | None:
+    if not path.is_file():
+        return None
+    try:
+        found = (read_labelmap if path.name.endswith(ENDING) else read_image)(path)
+    except ImageError as error:
+        # Not what its sentence advises: there is nothing to export it from.
+        return str(error).rsplit(": ", 1)[0]
+    difference = case.geometry.difference(found.geometry)
+    return difference and f"{path} doesn't lie on the grid of case '{case.name}' ({difference})"
 
 
 def _images(study: Study) -> Iterator[Problem]:

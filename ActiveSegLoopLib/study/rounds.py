@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ActiveSegLoopLib.errors import StudyError
 from ActiveSegLoopLib.study.clock import now
 from ActiveSegLoopLib.study.database import Database
 from ActiveSegLoopLib.study.files import atomic_write, make_folder
+from ActiveSegLoopLib.study.json_text import json_text, without_nan
 from ActiveSegLoopLib.study.locks import ProcessLock
 from ActiveSegLoopLib.study.revision import Revision
 from ActiveSegLoopLib.study.revisions import Revisions
@@ -65,7 +63,7 @@ class Rounds:
         validation: Sequence[Revision] = (),
     ) -> Round:
         """See Study.start_round."""
-        text = _json(settings, "settings")
+        text = json_text(settings, "settings")
         if not revisions:
             raise StudyError("There is nothing to train on: label a case of the pool first.")
         lock = None
@@ -76,6 +74,7 @@ class Rounds:
                     _revision_id(connection, r, ("pool", "validation")) for r in validation
                 ]
                 _require_apart(connection, training_ids, validation_ids)
+                self._require_nobody_trains_it(connection, preset, text, seed)
                 number = self._free_number(connection)
                 make_folder(self._path(number))
                 lock = ProcessLock.acquire(self._path(number) / LOCK)
@@ -120,10 +119,10 @@ class Rounds:
         self, number: int, metrics: Mapping[str, Any], versions: Mapping[str, Any]
     ) -> Round:
         """See Study.finish_round."""
-        texts = (_json(metrics, "metrics"), _json(versions, "versions"))
+        texts = (json_text(metrics, "metrics"), json_text(versions, "versions"))
         self._require_ours(number)
         with atomic_write(self._path(number) / METRICS) as path:
-            path.write_text(json.dumps(_without_nan(json.loads(texts[0])), indent=1) + "\n")
+            path.write_text(json.dumps(without_nan(json.loads(texts[0])), indent=1) + "\n")
         with self._database.writing() as connection:
             _end(connection, number, "finished")
             connection.execute(
@@ -164,6 +163,15 @@ class Rounds:
             return None
         return self._round(row)
 
+    def all_unfinished(self) -> list[Round]:
+        """Rounds that nobody trains and that can be resumed, the newest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT * FROM rounds WHERE state IN ('running', 'interrupted') "
+                "ORDER BY number DESC"
+            ).fetchall()
+        return [self._round(row) for row in rows if not self.is_trained(row["number"])]
+
     def current(self) -> Round | None:
         """See Study.current_round."""
         with self._database.reading() as connection:
@@ -184,21 +192,46 @@ class Rounds:
         return self.is_trained(number) and not ProcessLock.is_ours(self._path(number) / LOCK)
 
     def is_trained(self, number: int) -> bool:
-        """Whether a living process, this one or another, has the round in its hands."""
-        return ProcessLock.is_held(self._path(number) / LOCK)
+        """Whether a living process, this one or another, has the round in its hands.
+
+        Taken for true where that can't be found out, as in a study that is only read.
+        """
+        try:
+            return ProcessLock.is_held(self._path(number) / LOCK)
+        except OSError:
+            return True
 
     def mark_interrupted(self, number: int) -> None:
-        """Note that the process that trained a round has died; it can be resumed."""
+        """Note that the process that trained a round has died; it can be resumed.
+
+        Nothing happens when a process has taken it up meanwhile.
+        """
         with self._database.writing() as connection:
-            connection.execute(
-                "UPDATE rounds SET state = 'interrupted', reason = 'its process ended' "
-                "WHERE number = ? AND state = 'running'",
-                (number,),
-            )
+            if not self.is_trained(number):
+                connection.execute(
+                    "UPDATE rounds SET state = 'interrupted', reason = 'its process ended' "
+                    "WHERE number = ? AND state = 'running'",
+                    (number,),
+                )
 
     def _require_ours(self, number: int) -> None:
         if self.is_trained_elsewhere(number):
             raise StudyError(f"Another process is training round {number}.")
+
+    def _require_nobody_trains_it(
+        self, connection: sqlite3.Connection, preset: str, settings: str, seed: int
+    ) -> None:
+        rows = connection.execute(
+            "SELECT number FROM rounds WHERE state = 'running' "
+            "AND (preset, settings, seed) = (?, ?, ?)",
+            (str(preset), settings, int(seed)),
+        )
+        for (number,) in rows.fetchall():
+            if self.is_trained_elsewhere(number):
+                raise StudyError(
+                    f"Another process is training round {number} with the same settings: wait for "
+                    "it, or give another seed to train one beside it."
+                )
 
     def _free_number(self, connection: sqlite3.Connection) -> int:
         (highest,) = connection.execute("SELECT max(number) FROM rounds").fetchone()
@@ -301,25 +334,3 @@ def _require_apart(
                 f"Case '{row['name']}' can't validate a training on cases of the same group "
                 f"'{row['patient']}'."
             )
-
-
-def _json(data: Mapping[str, Any], what: str) -> str:
-    try:
-        return json.dumps(data, default=_plain)
-    except (TypeError, ValueError) as error:
-        raise StudyError(f"These {what} can't be stored: {error}.") from error
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (np.generic, np.ndarray)):
-        return value.tolist()
-    raise TypeError(f"{value!r} isn't a plain value")
-
-
-def _without_nan(value: Any) -> Any:
-    """JSON proper has no NaN, which an undefined Dice is: null in the file for other programs."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -239,7 +239,8 @@ class Study:
 
         revisions: one for each case of the pool to train on; validation: cases of the pool or of
         the role validation, of other groups. The round is this process's until it is finished,
-        failed or left, or until the process dies.
+        failed or left, or until the process dies. Refused while another process trains a round
+        with the same settings.
         """
         return self.round_store.start(preset, settings, seed, revisions, validation)
 

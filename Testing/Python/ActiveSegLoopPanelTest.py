@@ -181,6 +181,7 @@ class ActiveSegLoopPanelTest(unittest.TestCase):
         self.panel, self.ui = self.widget.panel, self.widget.panel.ui
         self.wait()
         self.assertEqual(str(self.panel.study.folder), str(study.folder))
+        self.assertEqual(len(self.panel.sections["next"]._shortcuts), 2, "it isn't entered")
 
     @unittest.skipUnless(HAS_TORCH, "torch, monai or safetensors isn't installed")
     def test_the_whole_loop_from_proposals_to_a_comparison(self):

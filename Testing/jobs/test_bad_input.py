@@ -120,6 +120,15 @@ def test_a_training_that_can_not_begin_is_refused(study, tmp_path, data, capfd):
     refused(empty, capfd, "labeled yet", "train", empty, "--device", "cpu")
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_folder_without_a_model_is_told_from_a_study(tmp_path, data, capfd, there):
+    folder = tmp_path / "round-007"
+    if there:
+        folder.mkdir()
+    for command in (["segment", folder, data.image(0), "--out", tmp_path / "o"], ["serve", folder]):
+        refused(tmp_path, capfd, f"{folder} is neither a study nor a model folder", *command)
+
+
 def test_a_segmentation_that_can_not_begin_is_refused(trained, study, data, bad, tmp_path, capfd):
     out = tmp_path / "out"
     cpu = ["--device", "cpu"]
@@ -131,6 +140,16 @@ def test_a_segmentation_that_can_not_begin_is_refused(trained, study, data, bad,
     (out / "p3.seg.nrrd").write_text("something else")
     refused(out, capfd, "p3.seg.nrrd exists already",
             "segment", trained, data.image(3), "--out", out, *cpu)
+
+
+def test_a_file_where_the_segmentations_should_go_is_refused(trained, data, tmp_path, capfd):
+    file = tmp_path / "out.seg.nrrd"
+    file.write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    places = {file: file, file / "deeper" / "out": file, tmp_path / "link": tmp_path / "link"}
+    for out, named in places.items():
+        refused(tmp_path, capfd, f"{named} isn't a folder: choose another place",
+                "segment", trained, data.image(3), "--out", out, "--device", "cpu")
 
 
 def test_a_model_that_was_tampered_with_is_refused(trained, data, tmp_path, capfd):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ActiveSegLoopLib.images.geometry import Geometry
+from ActiveSegLoopLib.images.reading import read_labelmap
 from ActiveSegLoopLib.images.segmentation import Segment, write_segmentation
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_volume
@@ -146,6 +147,35 @@ def test_slices_and_classes_say_what_was_labeled(study, data):
     expected[:, :, 5] = True
     assert np.array_equal(annotated.label(0), expected)
     assert not annotated.label(1).any()
+
+
+def test_a_correction_names_the_round_in_use_or_the_one_that_is_given(study, data, capsys):
+    opened = Study.open(study)
+    case, labels = opened.case("p2"), read_labelmap(data.label(2))
+    for number in (1, 2, 3):
+        started = opened.start_round("fast", {}, 0, [opened.latest(opened.case("p0"))])
+        opened.finish_round(started, {}, {})
+        if number < 3:
+            opened.save_prediction(started, case, labels)
+    label = ("label", study, "p2", data.label(2), "--origin", "corrected")
+
+    assert call(*label) == 1
+    assert "Round 3 hasn't segmented case 'p2': name the round" in capsys.readouterr().err
+    assert call(*label, "--round", 3) == 1
+    assert "(1, 2) with --round" in capsys.readouterr().err
+    assert call(*label, "--round", 7) == 1
+    assert "no round 7" in capsys.readouterr().err
+    assert call("label", study, "p0", data.label(0), "--origin", "corrected") == 1
+    assert "No round has segmented case 'p0'" in capsys.readouterr().err
+    assert call("label", study, "p2", data.label(2), "--round", 1) == 1
+    assert "give --origin corrected" in capsys.readouterr().err
+    assert opened.latest(case) is None
+
+    assert call(*label, "--round", 2) == 0
+    assert opened.latest(case).model_round == 2
+    opened.roll_back(1)
+    assert call(*label) == 0
+    assert opened.latest(case).model_round == 1, "It isn't the newest round that is used."
 
 
 def test_the_labels_of_a_decathlon_data_set_make_a_study(tmp_path, capsys):

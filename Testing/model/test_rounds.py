@@ -139,16 +139,6 @@ def test_a_round_that_is_stopped_again_and_again_ends_with_the_same_weights(tmp_
     assert resumed.metrics["stages"] == expected.metrics["stages"]
 
 
-def test_an_unfinished_round_of_other_settings_is_given_up_and_that_is_said(tmp_path):
-    study = make_study(tmp_path, ["pool"])
-    first = begin(study)
-    events = Events()
-    train(study, iterations=1, report=events.report)
-    assert [r.state for r in study.rounds()] == ["failed", "finished"]
-    assert "round 1 is given up" in events.texts("message")
-    assert not (first.folder / "training").exists()
-
-
 def test_a_label_that_joins_gives_up_a_round_that_was_begun_without_it(tmp_path):
     study = make_study(tmp_path, ["pool"])
     begin(study)

@@ -81,6 +81,15 @@ def study(tmp_path):
 
 
 @pytest.fixture
+def another(tmp_path):
+    """A second study, with cases of the same names."""
+    made = Study.create(tmp_path / "livers", LabelSchema.parse("1=artery,2=vein"))
+    for number in (1, 2):
+        add_case(made, tmp_path / "others", f"p{number}")
+    return made
+
+
+@pytest.fixture
 def told(slots, monkeypatch):
     """An empty scene with slice views; the list of what the module Sample Data has shown."""
     import slicer

@@ -42,6 +42,28 @@ def test_only_what_a_case_has_is_offered(compared):
     assert compared.ui.compareMessageLabel.text.startswith("Choose two different ones")
 
 
+def test_what_was_chosen_is_measured_also_when_there_is_more_meanwhile(panel, study):
+    study.add_revision(study.case("p1"), labels())
+    open_in(panel, study.folder)
+    panel.open_case("p1")
+    wait(panel)
+    assert panel.ui.secondComboBox.currentText == "on screen now"
+    study.add_revision(study.case("p1"), labels(1), origin="corrected")  # by the command line, say
+    compare(panel)
+    assert panel.sections["compare"].pair() == ("manual", "on screen")
+
+
+def test_what_was_chosen_and_is_gone_is_told_in_one_sentence(compared, study, monkeypatch):
+    from ActiveSegLoopLib.scene import comparing
+
+    monkeypatch.setattr(comparing, "sources", lambda *_: {"manual": labels})
+    compare(compared)
+    assert compared.ui.compareMessageLabel.text == (
+        "p1 doesn't have these labels any more: choose again."
+    )
+    assert texts(compared.ui.firstComboBox) == ["by hand"]
+
+
 def test_each_label_gets_a_row_a_verdict_and_a_colored_surface(compared):
     compare(compared)
     rows = cells(compared.ui.verdictTable)

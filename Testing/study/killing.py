@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ActiveSegLoopLib.study import Study
 from Testing.study.labeler import label
+from Testing.study.samples import write_model
 
 SEEDS_PER_TRIAL = 1000
 CRITICAL = ("revisions.py", "rounds.py", "files.py", "database.py", "locks.py", "writing.py")
@@ -54,6 +55,7 @@ def work(folder: str, trial: int, pipe: int) -> None:
     while trial % 3 == 2:
         round = study.start_round("fast", {}, 0, [study.latest(study.case("a"))])
         accepted("started", round.number)
+        write_model(round.folder)
         study.finish_round(round, {"dice": 0.5}, {})
         accepted("finished", round.number)
     seed = (trial + 1) * SEEDS_PER_TRIAL

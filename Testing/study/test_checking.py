@@ -7,8 +7,13 @@ import time
 import numpy as np
 import pytest
 
+from ActiveSegLoopLib.images.geometry import Geometry
+from ActiveSegLoopLib.images.volume import Volume
+from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.study.checking import check
 from ActiveSegLoopLib.study.files import STAGING, staging
+from ActiveSegLoopLib.study.locks import ProcessLock
+from Testing.study.samples import GRID, write_model
 
 
 def messages(problems):
@@ -19,7 +24,7 @@ def assert_repair_heals(study, words):
     """One problem with these words, which repair heals, and which is told as healed."""
     for _ in range(2):
         (found,) = check(study)
-        assert words in found.message and not found.repaired
+        assert words in found.message and found.repairable and not found.repaired
     (healed,) = check(study, repair=True)
     assert words in healed.message and healed.repaired
     assert check(study) == []
@@ -31,8 +36,15 @@ def revision(study, case, make_labels):
     return study.add_revision(case, make_labels(1))
 
 
+def trained(study, revision):
+    """A finished round with a model."""
+    round = study.start_round("fast", {}, 0, [revision])
+    write_model(round.folder)
+    return study.finish_round(round, {}, {})
+
+
 def test_a_sound_study_has_no_problems(study, case, revision):
-    study.finish_round(study.start_round("fast", {}, 0, [revision]), {}, {})
+    trained(study, revision)
     study.start_round("fast", {}, 0, [revision])
     before = study.database.path.read_bytes()
     assert check(study) == [] == check(study, repair=True)
@@ -85,7 +97,7 @@ def test_a_revision_that_is_missing_or_damaged_is_reported_and_restored_from_a_c
     for repair in (False, True):
         (problem,) = check(study, repair)
         assert "revision 1 of case 'scan', has changed: restore it" in problem.message
-        assert not problem.repaired
+        assert not problem.repaired and not problem.repairable
     revision.path.rename(revision.path.with_name("r0007.seg.nrrd"))
     found = messages(check(study))
     assert any("is missing: restore it from a backup" in message for message in found)
@@ -118,7 +130,53 @@ def test_a_round_without_its_files_is_reported(study, revision):
     (round.folder / "metrics.json").unlink()
     round.folder.rmdir()
     (problem,) = check(study, repair=True)
-    assert "the model of round 1 is missing" in problem.message and not problem.repaired
+    assert "the model of round 1 is missing" in problem.message
+    assert not problem.repairable and not problem.repaired
+
+
+@pytest.mark.parametrize(
+    "name, content, words",
+    [
+        ("segment.safetensors", None, "segment.safetensors is missing"),
+        ("segment.safetensors", b"weights and junk", "segment.safetensors was changed"),
+        ("model.json", None, "(no model.json)"),
+        ("model.json", b"{}", "model.json was changed"),
+        ("model.json", b"half", "model.json can't be read"),
+    ],
+)
+def test_a_model_that_isnt_what_its_training_wrote_is_reported(
+    study, revision, name, content, words
+):
+    file = trained(study, revision).folder / name
+    file.unlink() if content is None else file.write_bytes(content)
+    (problem,) = check(study, repair=True)
+    assert words in problem.message and "from a backup" in problem.message
+    assert str(file.parent) in problem.message and not problem.repaired and not problem.repairable
+
+
+def test_predictions_that_cant_be_opened_or_lie_elsewhere_are_moved_aside(
+    study, case, revision, make_labels
+):
+    round = trained(study, revision)
+    kept = study.save_prediction(round, case, make_labels(1))
+    doubt = study.save_uncertainty(round, case, make_labels(1))
+    assert check(study) == []
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:-20])
+    assert_repair_heals(study, f"{kept} is truncated or damaged")
+    assert study.prediction(round, case) is None
+    (aside,) = (study.folder / "leftovers").iterdir()
+    assert aside.read_bytes() == whole[:-20]
+    write_volume(doubt, Volume(make_labels(1).array, Geometry(GRID.shape, GRID.spacing)))
+    assert_repair_heals(study, f"{doubt} doesn't lie on the grid of case 'scan'")
+
+
+def test_a_round_whose_process_died_is_marked_also_below_a_finished_one(study, revision):
+    dead = study.start_round("fast", {}, 0, [revision])
+    trained(study, revision)
+    ProcessLock.release_ours(dead.folder / ".lock")
+    assert_repair_heals(study, "train with its settings to go on")
+    assert [round.number for round in study.round_store.all_unfinished()] == [dead.number]
 
 
 def test_images_that_are_gone_or_changed_are_reported(study, case, revision):
@@ -128,7 +186,7 @@ def test_images_that_are_gone_or_changed_are_reported(study, case, revision):
     assert "content has changed" in messages(check(study, repair=True))[0]
     path.unlink()
     (problem,) = check(study, repair=True)
-    assert "isn't at" in problem.message and not problem.repaired
+    assert "isn't at" in problem.message and not problem.repaired and not problem.repairable
 
 
 def test_rows_that_refer_to_nothing_are_reported(study, revision):

@@ -20,17 +20,18 @@ study = Study.open(sys.argv[1])
 if sys.argv[2] == "resume":
     round = study.resume_round(study.rounds()[-1])
 else:
-    round = study.start_round("fast", {}, 0, [study.latest(c) for c in study.cases("pool")])
+    labeled = [r for r in map(study.latest, study.cases("pool")) if r is not None]
+    round = study.start_round("fast", {}, int(sys.argv[3]), labeled)
 print(round.number, flush=True)
 if sys.stdin.read(1) == "f":
     study.finish_round(round, {}, {})
 """
 
 
-def training(study, what="start"):
+def training(study, what="start", seed=0):
     """Another process that has a round in its hands."""
     process = subprocess.Popen(
-        [sys.executable, "-c", TRAIN, str(study.folder), what],
+        [sys.executable, "-c", TRAIN, str(study.folder), what, str(seed)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -198,12 +199,45 @@ def test_a_later_finished_round_makes_an_interrupted_one_history(study, labeled)
 
 
 def test_two_processes_train_rounds_of_their_own(study, labeled):
-    processes = [training(study) for _ in range(2)]
+    processes = [training(study, seed=seed) for seed in range(2)]
     assert sorted(process.number for process in processes) == ["1", "2"]
     for process in processes:
         process.communicate("f")
         assert process.returncode == 0
     assert [r.state for r in study.rounds()] == ["finished", "finished"]
+
+
+def test_a_second_training_with_the_same_settings_is_refused_while_the_first_one_lives(
+    study, labeled
+):
+    process = training(study)
+    try:
+        with pytest.raises(StudyError, match="training round 1 with the same settings: wait"):
+            study.start_round("fast", {}, 0, [labeled["a"]])
+        assert study.start_round("fast", {"patch": 8}, 0, [labeled["a"]]).number == 2
+        assert [round.number for round in study.rounds()] == [1, 2]
+    finally:
+        process.kill()
+        process.communicate()
+    study.interrupt_round(study.round(2))
+    assert study.start_round("fast", {}, 0, [labeled["a"]]).number == 3
+
+
+def test_every_round_that_nobody_trains_can_be_resumed_the_newest_first(study, labeled):
+    study.interrupt_round(study.start_round("fast", {}, 0, [labeled["a"]]))
+    study.finish_round(study.start_round("fast", {}, 0, [labeled["a"]]), {}, {})
+    process = training(study, seed=1)
+    try:
+        assert [round.number for round in study.round_store.all_unfinished()] == [1]
+        study.round_store.mark_interrupted(3)
+        assert study.round(3).state == "running"
+    finally:
+        process.kill()
+        process.communicate()
+    assert [round.number for round in study.round_store.all_unfinished()] == [3, 1]
+    study.round_store.mark_interrupted(3)
+    assert study.round(3).state == "interrupted"
+    assert study.finish_round(study.resume_round(study.round(1)), {}, {}).number == 1
 
 
 def test_files_of_a_round_that_the_study_doesnt_know_are_never_mixed_in(study, labeled):

@@ -6,6 +6,7 @@ The exit status is 1 when problems remain.
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
 from pathlib import Path
 
 from ActiveSegLoopLib.jobs.job import Job
@@ -35,8 +36,9 @@ def run(options: Namespace, job: Job) -> None:
     ]
     job.result(
         "\n".join(lines) or "No problems found.",
-        problems=[{"message": p.message, "repaired": p.repaired} for p in problems],
+        problems=[asdict(problem) for problem in problems],
     )
     if left:
-        hint = "" if options.repair else "; what a crash left behind is mended with --repair"
+        mended = sum(problem.repairable for problem in left)
+        hint = f"; --repair mends {mended}" if mended and not options.repair else ""
         job.problem(f"{counted(len(left), 'problem')} found in {study.folder}{hint}.")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from ActiveSegLoopLib.errors import StudyError
 from ActiveSegLoopLib.jobs.job import Job
-from ActiveSegLoopLib.jobs.options import for_programs, names, seconds, slices
+from ActiveSegLoopLib.jobs.options import for_programs, names, positive, seconds, slices
 from ActiveSegLoopLib.jobs.wording import counted
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--origin", choices=["manual", "corrected"], default="manual",
         help="drawn by hand, or corrected after a model (default: manual)",
+    )
+    parser.add_argument(
+        "--round", type=positive, metavar="N",
+        help="the round whose segmentation was corrected (default: the one in use)",
     )
     parser.add_argument(
         "--slices", type=slices, action="append", metavar="axial:12,40",
@@ -65,6 +69,16 @@ def run(options: Namespace, job: Job) -> None:
 
     study = job.open_study(options.study)
     case = study.case(options.case)
+    if options.repeat and options.origin != "manual":
+        raise StudyError("A second labeling is drawn by hand: leave --origin out.")
+    model_round = None
+    if options.origin == "corrected":
+        model_round = _corrected_round(study, case, options.round)
+    elif options.round is not None:
+        raise StudyError(
+            f"A round is only named with what was corrected: give --origin corrected, or leave "
+            f"--round {options.round} out."
+        )
     chosen: dict[str, tuple[int, ...]] = {}
     for plane, numbers in options.slices or ():
         chosen[plane] = chosen.get(plane, ()) + numbers
@@ -78,8 +92,6 @@ def run(options: Namespace, job: Job) -> None:
         counted(len(set(numbers)), f"{plane} slice") for plane, numbers in chosen.items()
     )
     if options.repeat:
-        if options.origin != "manual":
-            raise StudyError("A second labeling is drawn by hand: leave --origin out.")
         repeat = study.add_repeat(case, labelmap, annotation, options.annotator, seconds_by_id)
         job.result(
             f"Second labeling of {case.name}, revision {repeat.revision}: {what}.",
@@ -94,7 +106,7 @@ def run(options: Namespace, job: Job) -> None:
         labelmap,
         annotation,
         origin=options.origin,
-        model_round=_corrected_round(study, case) if options.origin == "corrected" else None,
+        model_round=model_round,
         annotator=options.annotator,
         seconds=seconds_by_id,
     )
@@ -116,9 +128,18 @@ def _label_id(schema: LabelSchema, text: str) -> str:
     )
 
 
-def _corrected_round(study: Study, case: Case) -> int | None:
-    """The newest round that segmented the case; None if the study has no such segmentation."""
-    for finished in reversed(study.rounds()):
-        if study.prediction(finished, case) is not None:
-            return finished.number
-    return None
+def _corrected_round(study: Study, case: Case, number: int | None) -> int:
+    """The round whose segmentation of the case was corrected: the one given, or the one in use."""
+    chosen = study.current_round() if number is None else study.round(number)
+    if chosen is not None and study.prediction(chosen, case) is not None:
+        return chosen.number
+    others = [str(r.number) for r in study.rounds() if study.prediction(r, case) is not None]
+    if chosen is None or not others:
+        raise StudyError(
+            f"No round has segmented case '{case.name}', so there is nothing to correct: leave "
+            "--origin corrected out, or segment the case first."
+        )
+    raise StudyError(
+        f"Round {chosen.number} hasn't segmented case '{case.name}': name the round whose "
+        f"segmentation was corrected ({', '.join(others)}) with --round."
+    )

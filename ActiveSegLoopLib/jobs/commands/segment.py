@@ -55,8 +55,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, job: Job) -> None:
     """Segment the images; one that can't be segmented doesn't keep the others back."""
-    from ActiveSegLoopLib.jobs.segmenting import Segmenter
+    from ActiveSegLoopLib.jobs.segmenting import Segmenter, require_room_for
 
+    if options.out is not None:
+        require_room_for(options.out)
     segmenter = Segmenter(options.model, options.device, job.open_study, options.round)
     ending = ".nii.gz" if options.nifti else ".seg.nrrd"
     work = segmenter.tasks(options.images, options.out, ending, options.series)

@@ -3,12 +3,15 @@
   {"id": 1, "command": "segment", "images": ["ct.nrrd"], "out": "ct.seg.nrrd"}
   {"id": 2, "command": "segment", "case": "patient17"}       a case of the study
   {"id": 3, "command": "reload"}                             after a training
-  {"id": 4, "command": "ping"}    {"id": 5, "command": "quit"}
+  {"id": 4, "command": "cancel"}                             what was asked before
+  {"id": 5, "command": "ping"}    {"id": 6, "command": "quit"}
 
 Each is answered by one JSON line on standard output with the same "id" and "ok": true or false
-and an "error". "overwrite": true replaces an existing "out"; "uncertainty": true also writes a map
-of how unsure the model is and answers its path as "uncertainty". The first line says
-{"event": "ready"}. The worker ends when standard input is closed.
+and an "error". The folder of "out" is made if it is missing. "overwrite": true replaces an
+existing "out"; "uncertainty": true also writes a map of how unsure the model is and answers its
+path as "uncertainty". A segmentation that was canceled is answered with "ok": false and
+"canceled": true, and writes nothing. The first line says {"event": "ready"}. The worker ends when
+standard input is closed.
 """
 
 from __future__ import annotations

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ActiveSegLoopLib.jobs.job import Job
 from ActiveSegLoopLib.jobs.options import for_programs
 from ActiveSegLoopLib.jobs.wording import counted
+
+if TYPE_CHECKING:
+    from ActiveSegLoopLib.study.study import Round, Study
 
 SUMMARY = "show where the loop of a study stands"
 
@@ -30,7 +34,8 @@ def run(options: Namespace, job: Job) -> None:
     rounds = [
         {
             "round": item.number,
-            "state": item.state,
+            "state": _state(study, item),
+            "reason": item.reason if item.state == "failed" else None,
             "preset": item.preset,
             "training_cases": len(item.revisions),
             "mean_dice": (item.metrics or {}).get("mean_dice"),
@@ -44,12 +49,20 @@ def run(options: Namespace, job: Job) -> None:
         for role, count in cases.items()
     ]
     for item in rounds:
+        reason = "" if not item["reason"] else f" ({item['reason'].rstrip('.')})"
         dice = "" if item["mean_dice"] is None else f", mean Dice {item['mean_dice']:.3f}"
         lines.append(
-            f"round {item['round']}: {item['state']}, {item['preset']}, "
+            f"round {item['round']}: {item['state']}{reason}, {item['preset']}, "
             f"{counted(item['training_cases'], 'training case')}{dice}"
             + ", current" * item["current"]
         )
     job.result(
         "\n".join(lines), study=study.folder, **study.schema.to_dict(), cases=cases, rounds=rounds
     )
+
+
+def _state(study: Study, item: Round) -> str:
+    """The round's state; one whose process has died is interrupted, though nobody noted it."""
+    if item.state == "running" and not study.round_store.is_trained(item.number):
+        return "interrupted"
+    return item.state

@@ -1,6 +1,7 @@
 """Train a model on the study's newest labels; it becomes the study's next round.
 
-A training that was stopped or killed goes on with the same command. With several GPUs:
+A training that was stopped or killed goes on with the same command, also after trainings with other
+settings. With several GPUs:
 torchrun --nproc-per-node 2 -m ActiveSegLoopLib train STUDY
 """
 

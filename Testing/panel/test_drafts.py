@@ -1,0 +1,66 @@
+"""Which unaccepted work is offered when there is some of several cases."""
+
+import pytest
+
+from ActiveSegLoopLib.study.drafts import draft_of, save_draft
+from Testing.panel.cases import labels
+from Testing.panel.test_next_section import wait
+from Testing.panel.test_study_section import open_in
+
+pytestmark = pytest.mark.usefixtures("slots")
+
+
+@pytest.fixture
+def drafted(panel, study):
+    """The panel with a study that has drafts of p1 and p2; that of p1 is offered."""
+    save_draft(study, study.case("p2"), labels())
+    save_draft(study, study.case("p1"), labels(1))
+    open_in(panel, study.folder)
+    assert offered(panel) == "p1"
+    return panel
+
+
+def offered(panel):
+    """Of which case a draft is offered, None without one."""
+    return panel.ui.draftLabel.text.split()[0] if panel.ui.draftFrame.visible else None
+
+
+def open_case(panel, name):
+    """Open a case and wait for it."""
+    panel.open_case(name)
+    wait(panel)
+
+
+def test_the_draft_of_the_case_that_is_opened_is_offered(drafted, study):
+    open_case(drafted, "p2")
+    assert offered(drafted) == "p2"
+    drafted.ui.discardDraftButton.click()
+    wait(drafted)
+    assert draft_of(study, study.case("p2")) is None
+    assert draft_of(study, study.case("p1")) is not None
+    assert offered(drafted) is None
+    open_case(drafted, "p1")
+    assert offered(drafted) == "p1"
+
+
+def test_a_draft_stays_offered_while_a_case_without_one_is_open(drafted):
+    open_case(drafted, "p3")
+    assert offered(drafted) == "p1"
+
+
+def test_an_accepted_draft_is_not_offered_again(drafted):
+    open_case(drafted, "p2")
+    assert offered(drafted) == "p2"
+    drafted.ui.sliceDoneButton.click()
+    wait(drafted)
+    drafted.open_case("p2")  # goes to the slice again
+    assert offered(drafted) is None
+
+
+def test_a_draft_that_one_goes_on_with_is_not_offered_again(drafted):
+    drafted.ui.restoreDraftButton.click()
+    wait(drafted)
+    assert drafted.sections["next"].labeling.case.name == "p1"
+    assert offered(drafted) is None
+    open_case(drafted, "p2")
+    assert offered(drafted) == "p2"

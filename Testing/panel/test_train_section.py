@@ -1,0 +1,82 @@
+"""The section Train when another study is opened while a model trains."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from Testing.panel.test_study_section import open_in
+from Testing.panel.window import until
+
+pytestmark = pytest.mark.usefixtures("slots")
+
+
+@pytest.fixture
+def job(panel, study, monkeypatch):
+    """A training of the study that runs until `end` is called."""
+    made = SimpleNamespace(status=None, is_running=True, error=None, poll=list, is_asked=False)
+    made.cancel = lambda: vars(made).update(is_asked=True)
+    made.close = lambda: made.end(130)
+    made.end = lambda status: vars(made).update(status=status, is_running=False)
+    monkeypatch.setattr(panel.logic.loop, "start_training", lambda *_: made)
+    monkeypatch.setattr("ActiveSegLoopLib.panel.train_section.ensure_packages", lambda *_: True)
+    open_in(panel, study.folder)
+    panel.ui.trainButton.click()
+    return made
+
+
+@pytest.fixture
+def said(panel, monkeypatch):
+    """What the status line of the window has shown."""
+    import slicer
+
+    texts = []
+    monkeypatch.setattr(slicer.util, "showStatusMessage", lambda text, *_: texts.append(text))
+    return texts
+
+
+def told_at_the_end(panel):
+    """What the section tells when the training has ended."""
+    until(lambda: not panel.sections["train"].follower.is_busy)
+    return panel.ui.trainMessageLabel.text
+
+
+def test_opening_another_study_says_that_the_training_is_stopped(panel, another, job, said):
+    open_in(panel, another.folder)
+    assert job.is_asked
+    assert panel.ui.trainMessageLabel.text == "The training of kidneys is being stopped."
+    assert not panel.ui.cancelTrainButton.enabled
+    job.end(130)
+    assert told_at_the_end(panel) == (
+        "The training of kidneys was stopped; it goes on when that study is opened and trained "
+        "again."
+    )
+    assert said == ["The training of kidneys is being stopped.", told_at_the_end(panel)]
+    assert panel.ui.trainButton.enabled
+
+
+def test_a_training_that_ended_while_its_study_was_being_closed_is_finished(
+    panel, another, job
+):
+    open_in(panel, another.folder)
+    job.end(0)
+    assert told_at_the_end(panel).startswith("The training of kidneys was finished:")
+
+
+def test_a_failed_training_of_another_study_says_why(panel, another, job):
+    open_in(panel, another.folder)
+    job.error = "The disk is full."
+    job.end(1)
+    assert told_at_the_end(panel) == "The training of kidneys failed: The disk is full."
+
+
+def test_a_study_that_is_opened_again_knows_its_training(panel, study, another, job):
+    open_in(panel, another.folder)
+    open_in(panel, study.folder)
+    job.end(130)
+    assert told_at_the_end(panel) == "Training was stopped; it can go on from there."
+
+
+def test_opening_another_study_says_nothing_when_nothing_trains(panel, study, another, said):
+    open_in(panel, study.folder)
+    open_in(panel, another.folder)
+    assert said == [] and panel.ui.trainMessageLabel.text == ""
