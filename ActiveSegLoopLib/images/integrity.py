@@ -1,25 +1,29 @@
-"""Truncated and damaged files found out where ITK's readers silently fill in zeros."""
+"""Truncated, damaged and undefined voxels found where ITK's readers silently fill in zeros."""
 
 from __future__ import annotations
 
 import math
 import os
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import SimpleITK as sitk
 
 from ActiveSegLoopLib.errors import ImageError
+from ActiveSegLoopLib.images.finite import NiftiFloats
 
 # What stores voxels one after the other, so that a file's size tells whether it is whole.
 _RAW = (".nii", ".img", ".gipl", ".mrc", ".rec", ".vtk")
 _GZIP = b"\x1f\x8b"
 _CHUNK = 1 << 20
+_UNPACKED = 1 << 22  # zeros pack a thousandfold: never all that a chunk holds at once
 
 
 def require_whole_file(path: Path, reader: sitk.ImageFileReader) -> None:
     """Raise ImageError when the file holds less than its header announces, or doesn't unpack.
 
+    So it does for float voxels of NIfTI that aren't finite, which are checked in the same pass.
     reader: has read the file's information. Formats whose readers notice by themselves (NRRD,
     MetaImage, PNG, DICOM, HDF5) are left to them.
     """
@@ -30,8 +34,14 @@ def require_whole_file(path: Path, reader: sitk.ImageFileReader) -> None:
     if name.endswith((".jpg", ".jpeg")):
         whole = _ends_as_jpeg(data)
     elif name.removesuffix(".gz").endswith(_RAW) and not _is_ascii_vtk(data):
-        found = _unpacked_size(data) if name.endswith(".gz") else os.path.getsize(data)
+        floats = NiftiFloats.of(path, data, reader)
+        if floats is None and not name.endswith(".gz"):
+            found = os.path.getsize(data)
+        else:
+            found = _unpacked_size(data, floats)
         whole = found >= _voxel_bytes(reader) + _header_bytes(data, reader)
+        if whole and floats is not None:
+            floats.require_finite()
     else:
         whole = True
     if not whole:
@@ -78,23 +88,39 @@ def _ends_as_jpeg(data: Path) -> bool:
         return b"\xff\xd9" in file.read()
 
 
-def _unpacked_size(data: Path) -> int:
-    """Bytes that a gzip file unpacks to, its checksums verified; 0 when it is damaged."""
+def _unpacked_size(data: Path, floats: NiftiFloats | None) -> int:
+    """Bytes that a file unpacks to, its checksums verified; 0 when it is damaged."""
     size = 0
+    try:
+        for content in _unpacked(data):
+            size += len(content)
+            if floats is not None:
+                floats.take(content)
+    except (zlib.error, EOFError):
+        return 0
+    return size
+
+
+def _unpacked(data: Path) -> Iterator[bytes]:
+    """A file's content piece by piece, unpacked if it is packed, whatever its name says.
+
+    Raises zlib.error or EOFError when it is damaged.
+    """
     with open(data, "rb") as file:
         rest = file.read(_CHUNK)
         if not rest.startswith(_GZIP):
-            return os.path.getsize(data)  # not packed in spite of its name
+            while rest:
+                yield rest
+                rest = file.read(_CHUNK)
         while rest.startswith(_GZIP):  # a file may consist of several packed pieces
             piece = zlib.decompressobj(wbits=31)
-            while rest and not piece.eof:
-                try:
-                    size += len(piece.decompress(rest))
-                except zlib.error:
-                    return 0
-                rest = piece.unused_data if piece.eof else file.read(_CHUNK)
-            if not piece.eof:
-                return 0
+            while not piece.eof:
+                content = piece.decompress(rest, _UNPACKED)
+                yield content
+                rest = piece.unused_data if piece.eof else (
+                    piece.unconsumed_tail or file.read(_CHUNK)
+                )
+                if not (rest or content or piece.eof):
+                    raise EOFError
             if len(rest) < len(_GZIP):
                 rest += file.read(_CHUNK)
-    return size

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
-
 from ActiveSegLoopLib.errors import ImageError
 from ActiveSegLoopLib.images.dicom import read_series, require_not_one_of_many
+from ActiveSegLoopLib.images.finite import require_finite
 from ActiveSegLoopLib.images.itk import from_sitk
 from ActiveSegLoopLib.images.labels import whole_labels
 from ActiveSegLoopLib.images.opening import open_image
@@ -33,7 +32,7 @@ def read_image(path: str | os.PathLike, series: str | None = None) -> Volume:
         image = open_image(path)
         require_not_one_of_many(path, image)
         volume = from_sitk(image, path)
-    _require_finite(volume.array, path)
+    require_finite(volume.array, path)
     return volume
 
 
@@ -48,19 +47,3 @@ def read_labelmap(path: str | os.PathLike) -> Volume:
         return read_segmentation(path)[0]
     volume = read_image(path)
     return volume.with_array(whole_labels(volume.array, path))
-
-
-def _require_finite(array: np.ndarray, path: Path) -> None:
-    if array.dtype.kind != "f":
-        return
-    with np.errstate(all="ignore"):
-        if np.isfinite(array.sum(dtype=np.float64)):
-            return  # one infinite or undefined voxel would have spoiled the sum
-    finite = np.isfinite(array)
-    bad = array.size - int(np.count_nonzero(finite))
-    if bad:
-        first = tuple(int(i) for i in np.unravel_index(int(np.argmin(finite)), array.shape))
-        raise ImageError(
-            f"{path} holds {bad} voxels that aren't finite numbers (NaN or infinite), the first at "
-            f"{first} (z, y, x): replace them first."
-        )

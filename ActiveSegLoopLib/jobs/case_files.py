@@ -3,66 +3,141 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ActiveSegLoopLib.errors import ActiveSegLoopError
-from ActiveSegLoopLib.study.naming import case_name
+from ActiveSegLoopLib.study.naming import case_name, image_stem, safe_name, unique_name
 
 # The endings by which a folder of volumes is told from a DICOM folder.
 _ENDINGS = (
     ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".gipl", ".gipl.gz", ".hdr", ".tif",
     ".tiff",
 )
+_Part = tuple[int, Path]  # which channel, and its image
 
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """A case to be: its name and one image file or DICOM folder per channel."""
+    """A case to be: its name and one image file or DICOM folder per channel.
+
+    stem: what a label file is called that belongs to it; None where only the case's name tells,
+    because other images are called alike.
+    """
 
     name: str
     images: tuple[Path, ...]
+    stem: str | None = None
 
 
-def find_cases(paths: Sequence[Path], channels: int | None = None) -> list[CaseFiles]:
+def find_cases(
+    paths: Sequence[Path],
+    channels: int | None = None,
+    problem: Callable[[str], None] | None = None,
+) -> list[CaseFiles]:
     """The cases that images and folders of images make, in the order given.
 
     A folder stands for the volumes in it, sorted by name; one without any is a DICOM folder, a
     single image. `channels` None makes each image a case; a number N joins NAME_0000 ... to the
-    case NAME, as nnU-Net names them. Raises ActiveSegLoopError for a path that doesn't exist, a
-    channel that is missing, or two cases of one name.
+    case NAME, as nnU-Net names them. Images of one name in several folders are called after these
+    too. `problem` hears why something makes no case: a path that doesn't exist, a channel that is
+    missing, two images of one name in one folder; without it that raises ActiveSegLoopError.
     """
-    found: dict[str, dict[int, Path]] = {}
-    for path in _images(paths):
-        name, channel = _name_and_channel(path, channels)
-        parts = found.setdefault(name, {})
-        if channel in parts:
-            raise ActiveSegLoopError(
-                f"{parts[channel]} and {path} would both be the case '{name}'; rename one of them."
-            )
-        parts[channel] = path
-    for name, parts in found.items():
-        wanted = range(channels or 1)
-        if sorted(parts) != list(wanted):
-            raise ActiveSegLoopError(
-                f"The case '{name}' has the channels {', '.join(f'{c:04d}' for c in sorted(parts))}"
-                f" but needs {', '.join(f'{c:04d}' for c in wanted)}; give all of them."
-            )
-    return [
-        CaseFiles(name, tuple(parts[channel] for channel in sorted(parts)))
-        for name, parts in found.items()
-    ]
+    problem = problem or _raise
+    found: dict[str, list[_Part]] = {}
+    for path in _images(paths, problem):
+        try:
+            stem, channel = _stem_and_channel(path, channels)
+        except ActiveSegLoopError as error:
+            problem(str(error))
+            continue
+        found.setdefault(stem, []).append((channel, path))
+    cases: list[CaseFiles] = []
+    for stem, parts in found.items():
+        groups = _by_folder(parts)
+        names = _names(stem, list(groups))
+        for name, group in zip(names, groups.values()):
+            fault = _fault(name, group, channels or 1)
+            if fault is not None:
+                problem(fault)
+                continue
+            name = unique_name(name, [case.name for case in cases])
+            images = tuple(path for _, path in sorted(group))
+            cases.append(CaseFiles(name, images, stem if len(groups) == 1 else None))
+    return cases
 
 
-def _images(paths: Sequence[Path]) -> list[Path]:
+def _raise(text: str) -> None:
+    raise ActiveSegLoopError(text)
+
+
+def _by_folder(parts: Sequence[_Part]) -> dict[Path, list[_Part]]:
+    """Images of one name: one case, whose channels may lie in several folders, or one a folder."""
+    if len({channel for channel, _ in parts}) == len(parts):
+        return {parts[0][1].absolute().parent: list(parts)}
+    groups: dict[Path, list[_Part]] = {}
+    for part in parts:
+        groups.setdefault(part[1].absolute().parent, []).append(part)
+    return groups
+
+
+def _names(stem: str, folders: Sequence[Path]) -> list[str]:
+    """The stem as a case's name, with as many of its folders before it as tell several apart."""
+    if len(folders) == 1:
+        return [safe_name(stem)]
+    for depth in range(1, max(len(folder.parts) for folder in folders) + 1):
+        names = [safe_name("-".join([*folder.parts[-depth:], stem])) for folder in folders]
+        if len({name.casefold() for name in names}) == len(names):
+            break
+    return names
+
+
+def _fault(name: str, group: Sequence[_Part], channels: int) -> str | None:
+    numbers = sorted(channel for channel, _ in group)
+    if numbers == list(range(channels)):
+        return None
+    twice = [path for channel, path in group if numbers.count(channel) > 1]
+    if twice:
+        return f"{twice[0]} and {twice[1]} would both be the case '{name}'; rename one of them."
+    return (
+        f"The case '{name}' has the channels {', '.join(f'{c:04d}' for c in numbers)}"
+        f" but needs {', '.join(f'{c:04d}' for c in range(channels))}; give all of them."
+    )
+
+
+def _images(paths: Sequence[Path], problem: Callable[[str], None]) -> list[Path]:
     images: dict[Path, None] = {}  # a file named twice, directly and by its folder, counts once
     for path in paths:
         if not path.exists():
-            raise ActiveSegLoopError(f"{path} doesn't exist.")
+            problem(f"{path} doesn't exist.")
+            continue
         inside = _volumes_in(path) if path.is_dir() else []
         images |= dict.fromkeys(inside or [path])
     return list(images)
+
+
+def left_out(paths: Sequence[Path]) -> Iterator[str]:
+    """What find_cases doesn't take, in sentences: DICOM files of folders that hold volumes."""
+    for folder in paths:
+        volumes = _volumes_in(folder) if folder.is_dir() else []
+        files = [path for path in sorted(folder.iterdir()) if _is_dicom(path)] if volumes else []
+        if files:
+            yield (
+                f"{folder} stands for the volumes in it, such as {volumes[0].name}; DICOM files "
+                f"there, such as {files[0].name}, were left out: give a folder that holds only "
+                "them."
+            )
+
+
+def _is_dicom(path: Path) -> bool:
+    if not path.is_file() or path.name.startswith("."):
+        return False
+    try:
+        with open(path, "rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def _volumes_in(folder: Path) -> list[Path]:
@@ -76,16 +151,16 @@ def _volumes_in(folder: Path) -> list[Path]:
     )
 
 
-def _name_and_channel(path: Path, channels: int | None) -> tuple[str, int]:
+def _stem_and_channel(path: Path, channels: int | None) -> tuple[str, int]:
     if channels is None:
-        return case_name(path.absolute()), 0
+        return image_stem(path.absolute()), 0
     match = re.fullmatch(r"(.+)_(\d{4})((\.\w+)*)", path.absolute().name)
     if not match:
         raise ActiveSegLoopError(
             f"{path} isn't named as one of several channels: with --channels {channels} the images "
             f"of a case are called NAME_0000 to NAME_{channels - 1:04d}."
         )
-    return case_name(Path(match[1] + match[3])), int(match[2])
+    return image_stem(Path(match[1] + match[3])), int(match[2])
 
 
 class LabelFolder:
@@ -96,10 +171,12 @@ class LabelFolder:
             raise ActiveSegLoopError(f"The folder of labels {folder} doesn't exist.")
         self._folder = folder
         self._files: dict[str, list[Path]] = {}
+        self._stems: dict[str, list[Path]] = {}
         for path in sorted(folder.iterdir()):
             hidden = path.name.startswith(".")
             if path.is_file() and not hidden and path.name.lower().endswith(_ENDINGS):
                 self._files.setdefault(case_name(path), []).append(path)
+                self._stems.setdefault(image_stem(path), []).append(path)
 
     @property
     def names(self) -> list[str]:
@@ -108,7 +185,14 @@ class LabelFolder:
 
     def of(self, name: str) -> Path | None:
         """The label file of the case `name`; None if there is none, an error if there are two."""
-        found = self._files.get(name, [])
+        return self._only(name, self._files.get(name, []))
+
+    def of_case(self, case: CaseFiles) -> Path | None:
+        """The label file that is called like the case's image, or like the case; see `of`."""
+        found = self._stems.get(case.stem) or self._stems.get(case.name) or []
+        return self._only(case.name, found)
+
+    def _only(self, name: str, found: Sequence[Path]) -> Path | None:
         if len(found) > 1:
             raise ActiveSegLoopError(
                 f"The case '{name}' has two label files, {found[0].name} and {found[1].name} in "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,6 +166,7 @@ def export_dataset(
     unlabeled = len(study.cases()) - len(chosen)
     if unlabeled:
         report("message", text=f"{counted(unlabeled, 'case')} without labels left out.")
+    _require_as_many_channels(chosen)
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
     counts = {"Tr": 0, "Ts": 0}
     partial = []
@@ -194,8 +195,6 @@ def export_dataset(
             raise StudyError(
                 f"No case of the study {study.folder} can be exported to train on: {reason}."
             )
-        if len({len(row) for row in darkest}) > 1:
-            raise StudyError("The study's cases differ in their number of channels.")
         brightest_dark = np.max(darkest, axis=0)
         writer.finish(out.name, ["CT" if v <= _AIR_HU else "other" for v in brightest_dark])
         if out.exists():
@@ -208,6 +207,17 @@ def export_dataset(
             "this format can't say what wasn't labeled; --format nnunet can.",
         )
     return {"folder": out, "training": counts["Tr"], "test": counts["Ts"]}
+
+
+def _require_as_many_channels(cases: Sequence[Case]) -> None:
+    """Studies made before adding required it may differ in that."""
+    for case in cases:
+        if len(case.channels) != len(cases[0].channels):
+            raise StudyError(
+                f"Case '{cases[0].name}' has {counted(len(cases[0].channels), 'channel')} and case "
+                f"'{case.name}' {len(case.channels)}; a data set needs as many of every case, so "
+                "these can't be exported together."
+            )
 
 
 def _labeled_case(study: Study, case: Case) -> LabeledCase:

@@ -61,7 +61,7 @@ def _labeled(images: Path, labels: Path, role: str, options: Namespace) -> list[
     folder = LabelFolder(labels)
     cases = []
     for case in find_cases([images], options.channels):
-        file = folder.of(case.name)
+        file = folder.of_case(case)
         if file is None:
             raise SimulationError(f"{case.images[0]} has no label file of its name in {labels}.")
         group = group_of(case, options.group_regex) or case.name

@@ -16,11 +16,18 @@ from ActiveSegLoopLib.errors import StudyError
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.resampling import resample_image
 from ActiveSegLoopLib.images.volume import Volume
-from ActiveSegLoopLib.study.channels import Channel, make_channel, moved, read_channel, verified
+from ActiveSegLoopLib.study.channels import (
+    Channel,
+    is_same,
+    make_channel,
+    moved,
+    read_channel,
+    verified,
+)
 from ActiveSegLoopLib.study.clock import now
 from ActiveSegLoopLib.study.database import Database
 from ActiveSegLoopLib.study.fingerprint import Fingerprint
-from ActiveSegLoopLib.study.naming import case_name, check_case_name, unique_name
+from ActiveSegLoopLib.study.naming import case_name, check_case_name, no_case, unique_name
 
 ROLES = ("pool", "validation", "test")
 
@@ -30,8 +37,8 @@ class Case:
     """An image, or several co-registered ones, of a study.
 
     role: "pool" (labeled and trained on), "validation" or "test"; group: the patient; channels:
-    where the images lie; geometry: the grid of the first, on which all labels lie. dicom: which of
-    the channels are folders with a DICOM series, whatever those are called.
+    where the images lie; geometry: the grid of the first, on which all labels lie; series: for
+    each image which DICOM series of its folder, as series_key says it.
     """
 
     name: str
@@ -40,7 +47,12 @@ class Case:
     channels: tuple[Path, ...]
     geometry: Geometry
     fingerprint: str
-    dicom: tuple[bool, ...] = ()
+    series: tuple[str | None, ...] = ()
+
+    @property
+    def dicom(self) -> tuple[bool, ...]:
+        """Which of the channels are folders with a DICOM series, whatever those are called."""
+        return tuple(series is not None for series in self.series)
 
 
 class Cases:
@@ -77,7 +89,9 @@ class Cases:
         with self._database.writing() as connection:
             name = _allowed_name(connection, name, paths[0])
             group = str(group).strip() if group is not None else name
-            _require_new(connection, channels[0], paths[0])
+            for channel, path in zip(channels, paths):
+                self._require_new(connection, channel, path)
+            _require_as_many(connection, paths)
             _require_one_role(connection, group, role)
             _insert(connection, name, role, group, channels, geometry)
         return self.get(name)
@@ -160,6 +174,17 @@ class Cases:
                     "UPDATE channels SET stamp = ? WHERE case_id = ? AND position = ?", new
                 )
 
+    def _require_new(self, connection: sqlite3.Connection, channel: Channel, path: Path) -> None:
+        """One image in two cases, as whichever channel, could be trained on and tested on."""
+        rows = connection.execute(
+            "SELECT * FROM cases JOIN channels ON case_id = id WHERE series IS ? "
+            "AND (series IS NOT NULL OR sha256 = ?)",
+            (channel.series, channel.fingerprint.sha256),
+        )
+        for row in rows:
+            if is_same(channel, self._folder, _channel(row)):
+                raise StudyError(f"{path} is in the study already, as case '{row['name']}'.")
+
     def _described(
         self, paths: Sequence[Path], uids: Sequence[str | None]
     ) -> tuple[list[Channel], Geometry]:
@@ -190,7 +215,7 @@ class Cases:
             channels=tuple(channel.path(self._folder) for channel in channels),
             geometry=Geometry.from_dict(json.loads(row["geometry"])),
             fingerprint=row["fingerprint"],
-            dicom=tuple(channel.series is not None for channel in channels),
+            series=tuple(channel.series for channel in channels),
         )
 
 
@@ -198,7 +223,8 @@ def case_row(connection: sqlite3.Connection, name: str) -> sqlite3.Row:
     """The database row of a case; raises StudyError when there is none."""
     row = connection.execute("SELECT * FROM cases WHERE name = ?", (name,)).fetchone()
     if row is None:
-        raise StudyError(f"The study has no case '{name}'.")
+        names = [row["name"] for row in connection.execute("SELECT name FROM cases ORDER BY id")]
+        raise StudyError(no_case(name, names))
     return row
 
 
@@ -206,16 +232,17 @@ def _channels(connection: sqlite3.Connection, case_id: int) -> list[Channel]:
     rows = connection.execute(
         "SELECT * FROM channels WHERE case_id = ? ORDER BY position", (case_id,)
     )
-    return [
-        Channel(
-            row["relative_path"],
-            row["absolute_path"],
-            row["series"],
-            Fingerprint(row["size"], row["sha256"]),
-            row["stamp"],
-        )
-        for row in rows
-    ]
+    return [_channel(row) for row in rows]
+
+
+def _channel(row: sqlite3.Row) -> Channel:
+    return Channel(
+        row["relative_path"],
+        row["absolute_path"],
+        row["series"],
+        Fingerprint(row["size"], row["sha256"]),
+        row["stamp"],
+    )
 
 
 def _allowed_name(connection: sqlite3.Connection, name: str | None, image: Path) -> str:
@@ -227,15 +254,18 @@ def _allowed_name(connection: sqlite3.Connection, name: str | None, image: Path)
     return name
 
 
-def _require_new(connection: sqlite3.Connection, channel: Channel, path: Path) -> None:
-    """One image under two names could be trained on and tested on."""
+def _require_as_many(connection: sqlite3.Connection, images: Sequence[Path]) -> None:
+    """A model needs as many channels of every case."""
     row = connection.execute(
-        "SELECT name FROM cases JOIN channels ON case_id = id WHERE position = 0 "
-        "AND sha256 = ? AND size = ? AND series IS ?",
-        (channel.fingerprint.sha256, channel.fingerprint.size, channel.series),
+        "SELECT name, count(*) AS number FROM cases JOIN channels ON case_id = id "
+        "GROUP BY id HAVING number <> ? ORDER BY id LIMIT 1",
+        (len(images),),
     ).fetchone()
     if row is not None:
-        raise StudyError(f"{path} is in the study already, as case '{row['name']}'.")
+        raise StudyError(
+            f"The case of {images[0]} would have {len(images)} channels (images) and "
+            f"'{row['name']}', which is in the study, has {row['number']}: all cases need as many."
+        )
 
 
 def _require_one_role(connection: sqlite3.Connection, group: str, role: str) -> None:

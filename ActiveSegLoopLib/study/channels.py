@@ -20,8 +20,9 @@ class Channel:
 
     relative is its path from the study's folder, None on another drive; absolute is where it lay
     when it was added, the second place to look. series: which DICOM series of a folder, as a hash,
-    because the UID itself would identify the patient's examination. stamp: the state of the files
-    for which the fingerprint is known to hold, None when it has to be computed.
+    because the UID itself would identify the patient's examination; its fingerprint is that of its
+    own files, whatever else lies in the folder. stamp: the state of all files there for which the
+    fingerprint is known to hold, None when it has to be computed.
     """
 
     relative: str | None
@@ -46,16 +47,18 @@ def make_channel(path: Path, folder: Path, series: str | None = None) -> Channel
     # Links in the folders are followed, since ".." behind a link leads elsewhere; the file's own
     # name stays, also where it is a link into some store.
     path = Path(os.path.realpath(path.parent)) / path.name if path.name else path.resolve()
-    key = None
+    key = files = None
     if path.is_dir():
         chosen = _chosen(path, series)
-        path, key = _home(path, chosen), _key(chosen.uid)
+        path, key, files = _home(path, chosen), series_key(chosen.uid), chosen.files
+    elif series is not None and path.exists():
+        raise ImageError(f"{path} isn't a folder: a series can only be chosen in a DICOM folder.")
     state = stamp(path)  # before the bytes are read, so that a change meanwhile is noticed
     try:
         relative = Path(os.path.relpath(path, folder)).as_posix()
     except ValueError:  # another drive of Windows
         relative = None
-    return Channel(relative, str(path), key, fingerprint(path), state)
+    return Channel(relative, str(path), key, fingerprint(path, files), state)
 
 
 def verified(channel: Channel, folder: Path, case: str, trust_stamp: bool = True) -> Channel:
@@ -70,7 +73,7 @@ def verified(channel: Channel, folder: Path, case: str, trust_stamp: bool = True
     state = stamp(path)
     if trust_stamp and state is not None and state == channel.stamp:
         return channel
-    if fingerprint(path) != channel.fingerprint:
+    if not _holds(path, channel):
         raise StudyError(
             f"{path} isn't the image any more that was added as case '{case}', its content has "
             "changed: bring the former file back, or add the new one as another case."
@@ -83,13 +86,20 @@ def moved(channel: Channel, path: Path, folder: Path, case: str) -> Channel:
     uid = None
     if channel.series is not None and path.is_dir():
         uids = [series.uid for series in list_series(path)]
-        uid = next((uid for uid in uids if _key(uid) == channel.series), None)
+        uid = next((uid for uid in uids if series_key(uid) == channel.series), None)
     place = make_channel(path, folder, uid)
-    if (place.fingerprint, place.series) != (channel.fingerprint, channel.series):
+    if not is_same(place, folder, channel):
         raise StudyError(
             f"{path} isn't the image of case '{case}': its content differs from what was added."
         )
     return place
+
+
+def is_same(channel: Channel, folder: Path, known: Channel) -> bool:
+    """Whether an image that was just described is one that the study knows."""
+    return channel.series == known.series and (
+        channel.fingerprint == known.fingerprint or _holds_all(channel.path(folder), known)
+    )
 
 
 def read_channel(channel: Channel, folder: Path) -> Volume:
@@ -98,10 +108,29 @@ def read_channel(channel: Channel, folder: Path) -> Volume:
     if channel.series is None:
         return read_image(path)
     for series in list_series(path):
-        if _key(series.uid) == channel.series:
+        if series_key(series.uid) == channel.series:
             _home(path, series, moved=True)
             return read_image(path, series.uid)
     raise ImageError(f"{path} doesn't hold the DICOM series any more that was added.")
+
+
+def _holds(path: Path, channel: Channel) -> bool:
+    """Whether the image that lies there is the one of the channel."""
+    if channel.series is None or not path.is_dir():
+        return fingerprint(path) == channel.fingerprint
+    try:
+        found = list_series(path)
+    except ImageError:  # none is left, or one is damaged
+        return False
+    own = [series for series in found if series_key(series.uid) == channel.series]
+    return bool(own) and (
+        fingerprint(path, own[0].files) == channel.fingerprint or _holds_all(path, channel)
+    )
+
+
+def _holds_all(path: Path, channel: Channel) -> bool:
+    """Whether the fingerprint is that of a DICOM series' whole folder, as it once was taken."""
+    return channel.series is not None and fingerprint(path) == channel.fingerprint
 
 
 def _chosen(path: Path, uid: str | None) -> Series:
@@ -114,7 +143,7 @@ def _chosen(path: Path, uid: str | None) -> Series:
 
 
 def _home(path: Path, series: Series, moved: bool = False) -> Path:
-    """The one folder in which all files of a series lie, which its fingerprint covers."""
+    """The one folder in which all files of a series lie."""
     homes = {file.parent for file in series.files}
     if len(homes) != 1 or (moved and homes != {path}):
         raise ImageError(
@@ -123,5 +152,6 @@ def _home(path: Path, series: Series, moved: bool = False) -> Path:
     return homes.pop()
 
 
-def _key(uid: str) -> str:
+def series_key(uid: str) -> str:
+    """How the study remembers which DICOM series an image is."""
     return hashlib.sha256(uid.encode()).hexdigest()

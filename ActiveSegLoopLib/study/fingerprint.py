@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,18 +27,18 @@ class Fingerprint:
     sha256: str
 
 
-def fingerprint(path: Path) -> Fingerprint:
+def fingerprint(path: Path, files: Sequence[Path] | None = None) -> Fingerprint:
     """The fingerprint of an image file with the files that it names, or of a DICOM folder.
 
-    Several files count by their contents, not by their names or order. Raises StudyError when
-    they can't be read.
+    files: those of the folder that count, all of them when left out. Several files count by their
+    contents, not by their names or order. Raises StudyError when they can't be read.
     """
     try:
-        parts = files_of(path)
+        parts = files_of(path) if files is None else files
         size = sum(part.stat().st_size for part in parts)
         digests = sorted(sha256_of(part) for part in parts)
     except OSError as error:
-        raise StudyError(f"{path} can't be read: {error.strerror or error}.") from error
+        raise _unreadable(path, error) from error
     if len(digests) == 1:
         return Fingerprint(size, digests[0])
     return Fingerprint(size, hashlib.sha256("\n".join(digests).encode()).hexdigest())
@@ -57,7 +58,7 @@ def stamp(path: Path) -> str | None:
             digest.update(f"{part.name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
             newest = max(newest, state.st_mtime_ns)
     except OSError as error:
-        raise StudyError(f"{path} can't be read: {error.strerror or error}.") from error
+        raise _unreadable(path, error) from error
     return digest.hexdigest() if time.time_ns() - newest > SETTLED_NANOSECONDS else None
 
 
@@ -77,6 +78,14 @@ def files_of(path: Path) -> list[Path]:
                 and entry.name.lower() not in _IGNORED
             )
     return [path, *sorted(set(_data_files(path)) - {path})]
+
+
+def _unreadable(path: Path, error: OSError) -> StudyError:
+    """Names the file that can't be read, which may be another one than the header given."""
+    reason = error.strerror or error
+    if error.filename is None or Path(error.filename) == path:
+        return StudyError(f"{path} can't be read: {reason}.")
+    return StudyError(f"{error.filename}, which belongs to {path}, can't be read: {reason}.")
 
 
 def _data_files(path: Path) -> list[Path]:

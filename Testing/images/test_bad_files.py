@@ -139,30 +139,6 @@ def test_color_and_vector_images_are_refused(tmp_path, nothing_printed):
     assert "color or vector image (3 values a voxel)" in refusal(tmp_path / "field.nrrd")
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_non_finite_voxels_are_counted(dtype, bad, a_volume, tmp_path, nothing_printed):
-    array = a_volume.array.astype(dtype)
-    array[2, 3, 4] = array[5, 6, 7] = bad
-    path = tmp_path / "holes.nrrd"
-    sitk.WriteImage(to_sitk(a_volume.with_array(array)), str(path))
-    message = refusal(path)
-    assert "2 voxels that aren't finite" in message and "(2, 3, 4)" in message
-
-
-def test_infinities_of_both_signs_are_counted(a_volume, tmp_path, nothing_printed):
-    array = a_volume.array.astype(np.float32)
-    array[0, 0, 0], array[0, 0, 1] = np.inf, -np.inf
-    sitk.WriteImage(to_sitk(a_volume.with_array(array)), str(tmp_path / "both.nrrd"))
-    assert "2 voxels that aren't finite" in refusal(tmp_path / "both.nrrd")
-
-
-def test_huge_finite_values_are_accepted(a_volume, tmp_path):
-    array = np.full(a_volume.array.shape, np.finfo(np.float64).max)
-    sitk.WriteImage(to_sitk(a_volume.with_array(array)), str(tmp_path / "huge.nrrd"))
-    assert np.array_equal(read_image(tmp_path / "huge.nrrd").array, array)
-
-
 def test_a_sheared_nrrd_is_refused(tmp_path, nothing_printed):
     path = tmp_path / "shear.nrrd"
     path.write_bytes(

@@ -5,7 +5,13 @@ import re
 import pytest
 
 from ActiveSegLoopLib.errors import ActiveSegLoopError
-from ActiveSegLoopLib.jobs.case_files import CaseFiles, LabelFolder, find_cases, group_of
+from ActiveSegLoopLib.jobs.case_files import (
+    CaseFiles,
+    LabelFolder,
+    find_cases,
+    group_of,
+    left_out,
+)
 
 
 @pytest.fixture
@@ -54,7 +60,7 @@ def test_channels_make_a_case_in_the_order_of_their_numbers(touch):
 @pytest.mark.parametrize(
     "names, channels, said",
     [
-        (["a.nii", "sub/a.nrrd"], None, "would both be the case 'a'"),
+        (["a.nii", "a.nrrd"], None, "would both be the case 'a'"),
         (["a_0000.nii"], 2, "needs 0000, 0001"),
         (["a_0000.nii", "a_0002.nii"], 2, "has the channels 0000, 0002"),
         (["a.nii"], 2, "isn't named as one of several channels"),
@@ -68,6 +74,57 @@ def test_what_makes_no_clear_cases_is_refused(touch, names, channels, said):
 def test_an_image_that_does_not_exist_is_refused(tmp_path):
     with pytest.raises(ActiveSegLoopError, match="nowhere.nii doesn't exist"):
         find_cases([tmp_path / "nowhere.nii"])
+
+
+def test_what_makes_no_case_does_not_keep_the_others_out(tmp_path, touch):
+    paths = touch("a.nii", "a.nrrd", "b.nii", "c.nii")
+    said = []
+    cases = find_cases([*paths[:3], tmp_path / "none.nii", paths[3]], problem=said.append)
+    assert list(named(cases)) == ["b", "c"]
+    assert "none.nii doesn't exist" in said[0] and "a.nii and " in said[1] and len(said) == 2
+
+
+@pytest.mark.parametrize(
+    "files, names",
+    [
+        (["pa/1/ct.nii", "pa/2/ct.nii", "pa/1/mr.nii"], ["1-ct", "2-ct", "mr"]),
+        (["a/1/ct.nii", "b/1/ct.nrrd", "b/2/ct.nii"], ["a-1-ct", "b-1-ct", "b-2-ct"]),
+        (["1/ct.nii", "2/ct.nii", "1-ct.nii"], ["1-ct", "2-ct", "1-ct-2"]),
+        (["動脈.nii", "静脈.nii", "静脈 7.nii"], ["case", "case-2", "7"]),
+        (["a b.nii", "a-b.nii"], ["a-b", "a-b-2"]),
+    ],
+)
+def test_images_called_alike_get_names_of_their_own(touch, files, names):
+    cases = find_cases(touch(*files))
+    assert [case.name for case in cases] == names
+
+
+def test_channels_called_alike_in_several_folders_make_a_case_each(touch):
+    paths = touch(*(f"{folder}/q_{c:04d}.nii" for folder in ("x", "y") for c in (1, 0)))
+    cases = find_cases(paths, 2)
+    assert named(cases) == {
+        f"{folder}-q": ["q_0000.nii", "q_0001.nii"] for folder in ("x", "y")
+    }
+    assert all(path.parent.name == case.name[0] for case in cases for path in case.images)
+
+
+def test_a_label_file_is_never_given_to_another_image_of_the_same_name(tmp_path, touch):
+    touch("labels/動脈.nii", "labels/ct.nii", "labels/2-ct.nii", "labels/a-b.nii")
+    labels = LabelFolder(tmp_path / "labels")
+    files = touch("静脈.nii", "動脈.nii", "1/ct.nii", "2/ct.nii", "a b.nii")
+    assert {case.name: labels.of_case(case) for case in find_cases(files)} == {
+        "case": None, "case-2": tmp_path / "labels/動脈.nii", "1-ct": None,
+        "2-ct": tmp_path / "labels/2-ct.nii", "a-b": tmp_path / "labels/a-b.nii",
+    }
+
+
+def test_dicom_files_beside_volumes_are_said_to_be_left_out(tmp_path, touch):
+    touch("mixed/a.nii", "mixed/notes.txt", "dicom/IM1", "plain/b.nii")
+    for folder in ("mixed", "dicom"):
+        (tmp_path / folder / "IM1").write_bytes(bytes(128) + b"DICM")
+    folders = [tmp_path / name for name in ("mixed", "dicom", "plain")]
+    (said,) = left_out([*folders, tmp_path / "none"])
+    assert "mixed stands for the volumes in it, such as a.nii" in said and "IM1" in said
 
 
 def test_labels_are_found_by_name_whatever_their_format(tmp_path, touch):

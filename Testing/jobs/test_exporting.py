@@ -9,6 +9,7 @@ from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.reading import read_image, read_labelmap
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_volume
+from ActiveSegLoopLib.study import Study
 from Testing.jobs.conftest import LIVER, SPLEEN, balls
 from Testing.jobs.running import call
 
@@ -103,6 +104,18 @@ def test_channels_are_files_for_nnunet_and_a_4d_image_for_the_decathlon(tmp_path
     both = sitk.ReadImage(str(tmp_path / "msd" / "imagesTr" / "q.nii.gz"))
     assert both.GetSize() == (24, 24, 20, 2)
     assert json.loads((tmp_path / "msd" / "dataset.json").read_text())["tensorImageSize"] == "4D"
+
+
+def test_cases_that_differ_in_their_channels_are_named(study, tmp_path, capsys):
+    with Study.open(study).database.writing() as connection:
+        connection.execute(
+            "INSERT INTO channels SELECT case_id, 1, relative_path, absolute_path, series, size, "
+            "sha256, stamp FROM channels JOIN cases ON case_id = id WHERE name = 'p1'"
+        )
+    capsys.readouterr()
+    assert call("export", study, "--format", "nnunet", "--out", tmp_path / "out") == 1
+    assert "Case 'p0' has 1 channel and case 'p1' 2" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("layout", ["nnunet", "msd"])

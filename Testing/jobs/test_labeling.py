@@ -62,7 +62,9 @@ def test_the_patient_in_the_name_keeps_images_in_one_role(study, tmp_path, capsy
     assert groups["anna_left"] == "anna" and groups["bert_left"] == "bert"
 
 
-def test_channels_make_one_case(study, tmp_path):
+def test_channels_make_one_case(tmp_path):
+    study = tmp_path / "study"
+    assert call("init", study, "--labels", f"{LIVER}=liver,{SPLEEN}=spleen") == 0
     for number in range(2):
         for channel in range(2):
             image, _ = balls(20 + 2 * number + channel)

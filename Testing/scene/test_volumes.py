@@ -10,6 +10,7 @@ from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.reading import read_image
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_volume
+from ActiveSegLoopLib.study import LabelSchema, Study
 from Testing.scene.conftest import GRID
 
 
@@ -129,9 +130,10 @@ def test_a_cases_nodes_are_made_once_and_found_again_whatever_they_are_called(sc
     assert case_nodes(study, study.case("p2")) != [node]
 
 
-def test_every_channel_gets_a_node(scene, study, tmp_path):
+def test_every_channel_gets_a_node(scene, tmp_path):
     from ActiveSegLoopLib.scene.cases import case_nodes
 
+    study = Study.create(tmp_path / "channels", LabelSchema.parse("1=artery"))
     for channel in (0, 1):
         image = Volume(np.full(GRID.shape, channel + 7, np.int16), GRID)
         write_volume(tmp_path / f"mr{channel}.nrrd", image)

@@ -52,6 +52,15 @@ def test_an_image_is_added_once_whatever_it_is_called(study, case, make_image):
     assert study.cases() == [case]
 
 
+def test_an_image_is_in_one_case_only_whichever_channel_it_is(study, make_image):
+    first, second, third = (make_image(f"{name}.nii.gz") for name in ("t1", "t2", "flair"))
+    both = study.add_case([first, second], name="both")
+    for images in ([second], [third, second], [third, first]):
+        with pytest.raises(StudyError, match="is in the study already, as case 'both'"):
+            study.add_case(images, role="test")
+    assert study.cases() == [both]
+
+
 def test_a_group_never_spans_roles(study, make_image):
     study.add_case([make_image("a.nii")], group="P1")
     study.add_case([make_image("b.nii")], group="P1")
@@ -92,9 +101,12 @@ def test_images_that_cant_be_read_are_refused_by_name(study, tmp_path, make_imag
     assert study.cases() == []
 
 
-def test_a_case_that_the_study_lacks_is_named(study):
-    with pytest.raises(StudyError, match="no case 'x'"):
+def test_a_case_that_the_study_lacks_is_named(study, make_image):
+    with pytest.raises(StudyError, match="no case 'x': no image was added yet"):
         study.case("x")
+    study.add_case([make_image("my scan.nii.gz")])
+    with pytest.raises(StudyError, match="no case 'my scan.nii.gz'; did you mean 'my-scan'?"):
+        study.case("my scan.nii.gz")
 
 
 def test_channels_are_brought_onto_the_grid_of_the_first(study, tmp_path, make_image):
@@ -115,6 +127,14 @@ def test_channels_are_brought_onto_the_grid_of_the_first(study, tmp_path, make_i
     expected = fine.index_to_world(np.stack([z, y, x], -1)) @ [1, 10, 100]
     assert np.allclose(volumes[1].array[inside], expected[inside], atol=0.5)
     assert np.array_equal(volumes[2].array, read_image(third).array)
+
+
+def test_all_cases_have_as_many_channels(study, make_image):
+    pair = [make_image("a1.nii"), make_image("a2.nii")]
+    case = study.add_case(pair)
+    with pytest.raises(StudyError, match="b.nii would have 1 .* 'a1', which is .* has 2: all"):
+        study.add_case([make_image("b.nii")])
+    assert study.cases() == [case]
 
 
 def test_channels_that_show_different_places_are_refused(study, make_image):

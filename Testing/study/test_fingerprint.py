@@ -100,3 +100,11 @@ def test_a_file_that_cant_be_read_is_named(tmp_path):
     for function in (fingerprint, stamp):
         with pytest.raises(StudyError, match="absent.nii can't be read"):
             function(tmp_path / "absent.nii")
+
+
+def test_of_a_header_whose_voxels_are_gone_the_missing_file_is_named(tmp_path, image):
+    sitk.WriteImage(image, str(tmp_path / "gone.nhdr"))
+    (tmp_path / "gone.raw").unlink()
+    for function in (fingerprint, stamp):
+        with pytest.raises(StudyError, match=r"gone.raw, which belongs to .*gone.nhdr, can't be"):
+            function(tmp_path / "gone.nhdr")

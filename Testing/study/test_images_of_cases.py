@@ -6,13 +6,14 @@ import time
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 
 import ActiveSegLoopLib.study.channels as channels_module
 from ActiveSegLoopLib.errors import ImageError, StudyError
 from ActiveSegLoopLib.study import Study
 from ActiveSegLoopLib.study.checking import check
 from ActiveSegLoopLib.study.database import Database
+from ActiveSegLoopLib.study.fingerprint import fingerprint
+from Testing.study.dicom_samples import ONE, THREE, TWO, write_series
 
 SECRETS = ("Doe^Jane", "Doe", "PID-4711", "19611231")
 
@@ -27,7 +28,9 @@ def age(path):
 def hashed(monkeypatch):
     """The paths whose content was read for a fingerprint."""
     paths, function = [], channels_module.fingerprint
-    monkeypatch.setattr(channels_module, "fingerprint", lambda p: paths.append(p) or function(p))
+    monkeypatch.setattr(
+        channels_module, "fingerprint", lambda p, *files: paths.append(p) or function(p, *files)
+    )
     return paths
 
 
@@ -132,38 +135,6 @@ def test_an_archived_study_that_cant_be_written_can_be_read(study, case, monkeyp
     assert check(study) == []
 
 
-def write_series(folder, uid, seed, prefix="slice", slices=5):
-    """A DICOM series with a patient's name in it; returns its voxels."""
-    folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(seed)
-    array = rng.integers(0, 1000, (slices, 8, 9)).astype(np.int16)
-    writer = sitk.ImageFileWriter()
-    writer.KeepOriginalImageUIDOn()
-    for k in range(slices):
-        image = sitk.GetImageFromArray(array[k])
-        image.SetSpacing((0.5, 0.5))
-        for tag, value in {
-            "0008|0060": "CT",
-            "0010|0010": "Doe^Jane",
-            "0010|0020": "PID-4711",
-            "0010|0030": "19611231",
-            "0020|000e": uid,
-            "0020|000d": "1.2.826.0.1.3680043.2.1125.9",
-            "0008|0018": f"{uid}.{k + 1}",
-            "0020|0013": str(k + 1),
-            "0020|0032": f"0\\0\\{2 * k}",
-            "0020|0037": "1\\0\\0\\0\\1\\0",
-            "0018|0050": "2",
-        }.items():
-            image.SetMetaData(tag, value)
-        writer.SetFileName(str(folder / f"{prefix}{k}.dcm"))
-        writer.Execute(image)
-    return array
-
-
-ONE, TWO = "1.2.826.0.1.3680043.2.1125.1", "1.2.826.0.1.3680043.2.1125.2"
-
-
 def test_a_dicom_folder_is_a_case_and_a_slice_more_or_less_is_a_change(study, tmp_path):
     folder = tmp_path / "dicom"
     array = write_series(folder / "ser", ONE, 1)
@@ -186,18 +157,69 @@ def test_one_of_several_dicom_series_is_chosen_and_remembered(study, tmp_path):
     with pytest.raises(ImageError):
         study.add_case([folder], series=["1.2.3"])
     one = study.add_case([folder], series=[ONE])
-    both = study.add_case([folder, folder], series=[TWO, ONE])
     assert np.array_equal(study.volumes(one)[0].array, first)
-    assert [np.array_equal(v.array, a) for v, a in zip(study.volumes(both), (second, first))] == [
+    with pytest.raises(StudyError, match="is in the study already, as case 'dicom'"):
+        study.add_case([folder], series=[ONE], role="test")
+    two = study.add_case([folder], series=[TWO])
+    folder.rename(tmp_path / "moved")
+    study.relocate(two, [tmp_path / "moved"])
+    assert np.array_equal(study.volumes(two)[0].array, second)
+
+
+def test_several_dicom_series_of_a_folder_are_the_channels_of_a_case(study, tmp_path):
+    folder = tmp_path / "dicom"
+    arrays = [write_series(folder, uid, seed, uid) for seed, uid in enumerate((ONE, TWO, THREE))]
+    both = study.add_case([folder, folder], series=[THREE, TWO])
+    assert [np.array_equal(v.array, a) for v, a in zip(study.volumes(both), arrays[::-1])] == [
         True,
         True,
     ]
-    with pytest.raises(StudyError, match="is in the study already"):
-        study.add_case([folder], series=[ONE])
-
+    with pytest.raises(StudyError, match="is in the study already, as case 'dicom'"):
+        study.add_case([folder, folder], series=[ONE, TWO])
     folder.rename(tmp_path / "moved")
     study.relocate(both, [tmp_path / "moved"] * 2)
-    assert np.array_equal(study.volumes(both)[0].array, second)
+    assert np.array_equal(study.volumes(both)[0].array, arrays[2])
+
+
+def test_what_else_lies_in_a_dicom_folder_is_no_part_of_the_image(study, tmp_path):
+    folder = tmp_path / "dicom"
+    array = write_series(folder, ONE, 1)
+    case = study.add_case([folder])
+    (folder / "note.txt").write_text("seen by the radiologist")
+    assert np.array_equal(study.volumes(case)[0].array, array)
+    assert check(study) == []
+    write_series(folder, TWO, 2, "other")
+    assert np.array_equal(study.volumes(case)[0].array, array)
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    with pytest.raises(StudyError, match="is in the study already, as case 'dicom'"):
+        study.add_case([copy], role="test", series=[ONE])
+    assert study.relocate(case, [copy]).channels == (copy,)
+
+
+def test_a_study_that_took_the_fingerprint_of_the_whole_folder_goes_on_working(study, tmp_path):
+    folder = tmp_path / "dicom"
+    array = write_series(folder, ONE, 1, "a")
+    write_series(folder, TWO, 2, "b")
+    case = study.add_case([folder], series=[ONE])
+    whole = fingerprint(folder)
+    with study.database.writing() as connection:
+        connection.execute("UPDATE channels SET size = ?, sha256 = ?", (whole.size, whole.sha256))
+    assert np.array_equal(study.volumes(case)[0].array, array)
+    with pytest.raises(StudyError, match="is in the study already, as case 'dicom'"):
+        study.add_case([folder], series=[ONE], role="test")
+    shutil.copytree(folder, tmp_path / "copy")
+    case = study.relocate(case, [tmp_path / "copy"])
+    assert np.array_equal(study.volumes(case)[0].array, array)
+    (tmp_path / "copy" / "a0.dcm").write_bytes((folder / "a1.dcm").read_bytes())
+    with pytest.raises(StudyError, match="content has changed"):
+        study.volumes(case)
+
+
+def test_a_series_of_a_file_is_refused(study, make_image):
+    with pytest.raises(ImageError, match="scan.nii.gz isn't a folder: a series can only be chosen"):
+        study.add_case([make_image()], series=[ONE])
+    assert study.cases() == []
 
 
 def test_a_series_spread_over_folders_is_refused(study, tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ActiveSegLoopLib.errors import StudyError
-from ActiveSegLoopLib.study.naming import case_name, check_case_name, unique_name
+from ActiveSegLoopLib.study.naming import case_name, check_case_name, no_case, unique_name
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,18 @@ def test_names_stay_unique_where_letters_case_doesnt_count():
     assert unique_name("ct", {"mr"}) == "ct"
     assert unique_name("ct", {"CT", "ct-2"}) == "ct-3"
     assert unique_name("a" * 100, {"a" * 100}) == "a" * 98 + "-2"
+
+
+@pytest.mark.parametrize(
+    "name, names, said",
+    [
+        ("CT of P1.nii.gz", ["P1", "CT-of-P1"], "'CT of P1.nii.gz'; did you mean 'CT-of-P1'?"),
+        ("p1", ["P1", "P10"], "'p1'; did you mean 'P1'?"),
+        ("pat_1", ["pat-1", "pat-12", "ct"], "did you mean 'pat-1' or 'pat-12'?"),
+        ("x", ["a"], "'x', but 'a'."),
+        ("x", list("abcdefg"), "'x', but 'a', 'b', 'c', 'd', 'e' and 2 more."),
+        ("x", [], "'x': no image was added yet."),
+    ],
+)
+def test_who_names_a_case_that_is_not_there_hears_which_may_be_meant(name, names, said):
+    assert said in no_case(name, names)

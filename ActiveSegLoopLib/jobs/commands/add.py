@@ -2,6 +2,7 @@
 
 A folder stands for all volumes in it, a folder with a DICOM series for one image. Label files
 are found by name: ct/p1.nii.gz and labels/p1.nii.gz. What is in the study already is skipped.
+Images of one name in several folders are called after these too: p1/ct.nii.gz is case p1-ct.
 
   activesegloop add kidneys ct/ --labels labels/ --group-regex "(patient\\d+)"
   activesegloop add brains mr/ --channels 2        # p1_0000.nii.gz and p1_0001.nii.gz are case p1
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +22,7 @@ from ActiveSegLoopLib.jobs.options import for_programs, positive
 from ActiveSegLoopLib.jobs.wording import counted
 
 if TYPE_CHECKING:
-    from ActiveSegLoopLib.jobs.case_files import CaseFiles, LabelFolder
-    from ActiveSegLoopLib.study.study import Study
+    from ActiveSegLoopLib.jobs.adding import Adding
 
 SUMMARY = "add images, and labels that exist already"
 
@@ -38,7 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="folder with whole-volume labels, each named like its image",
     )
     parser.add_argument(
-        "--role", choices=["pool", "validation", "test"], default="pool",
+        "--role", choices=["pool", "validation", "test"],
         help="what the cases are for; it never changes (default: pool)",
     )
     parser.add_argument(
@@ -64,38 +65,32 @@ def _regex(text: str) -> re.Pattern:
 
 def run(options: Namespace, job: Job) -> None:
     """Add the images; one that can't be added doesn't keep the others out."""
-    from ActiveSegLoopLib.jobs.case_files import LabelFolder, find_cases
+    from ActiveSegLoopLib.jobs.adding import Adding
+    from ActiveSegLoopLib.jobs.case_files import LabelFolder, find_cases, left_out
 
     study = job.open_study(options.study)
-    cases = find_cases(options.images, options.channels)
+    cases = find_cases(options.images, options.channels, job.problem)
+    for text in left_out(options.images):
+        job.report("warning", text=text)
     labels = LabelFolder(options.labels) if options.labels else None
-    added: list[str] = []
-    labeled: list[str] = []
+    adding = Adding(study, labels, options.role, options.group_regex, options.series)
     for index, case in enumerate(cases):
         job.should_stop.require_going_on(
             f"Stopped after {index} of {len(cases)} images; run the same command again to add the "
             "others."
         )
         try:
-            new, has_labels = _add(study, case, labels, options)
-            if new or has_labels:
-                job.report("added", case=case.name, new=new, labels=has_labels)
-            added += [case.name] if new else []
-            labeled += [case.name] if has_labels else []
+            adding.add(case, job.report)
         except ActiveSegLoopError as error:
             job.problem(str(error))
         job.report("progress", stage="adding", step=index + 1, total=len(cases))
-    missing = sorted(set(added) - set(labeled))
-    if labels is not None and missing:
-        job.report(
-            "message",
-            text=f"{len(missing)} of the images have no label file of their name, such as "
-            f"{missing[0]}.",
-        )
+    for text in _remarks(adding):
+        job.report("message", text=text)
+    added, labeled, role = adding.added, adding.labeled, options.role or "pool"
     known = len(cases) - len(added)
     if added or labeled or not job.failed:
         job.result(
-            f"Added {counted(len(added), f'{options.role} case')}, {len(labeled)} with labels"
+            f"Added {counted(len(added), f'{role} case')}, {len(labeled)} with labels"
             + (f"; {known} were not added." if job.failed else
                f"; {known} were in the study already." if known else "."),
             added=added,
@@ -103,40 +98,21 @@ def run(options: Namespace, job: Job) -> None:
         )
 
 
-def _add(
-    study: Study, files: CaseFiles, labels: LabelFolder | None, options: Namespace
-) -> tuple[bool, bool]:
-    """Add one case; returns whether it is new and whether it got labels.
-
-    What may be wrong with its labels is found before anything is added.
-    """
-    from ActiveSegLoopLib.images.reading import read_image
-    from ActiveSegLoopLib.jobs.case_files import group_of
-    from ActiveSegLoopLib.jobs.label_files import read_label_file
-
-    path = labels.of(files.name) if labels is not None else None
-    known = {case.name: case for case in study.cases()}.get(files.name)
-    if known is not None:
-        if not all(map(_is_at, known.channels, files.images)):
-            raise ActiveSegLoopError(
-                f"The study already has a case '{files.name}' with another image, "
-                f"{known.channels[0]}; rename {files.images[0]}."
-            )
-        if path is None or study.latest(known) is not None:
-            return False, False
-    labelmap = None
-    if path is not None:
-        grid = read_image(files.images[0], options.series).geometry
-        labelmap = read_label_file(path, study.schema, grid, files.images[0])
-    case = known or study.add_case(
-        files.images, files.name, options.role, group_of(files, options.group_regex),
-        series=None if options.series is None else [options.series],
-    )
-    if labelmap is not None:
-        study.add_revision(case, labelmap)
-    return known is None, labelmap is not None
-
-
-def _is_at(known: Path, given: Path) -> bool:
-    """Whether a case's image is the one given, which may be a folder above a DICOM series."""
-    return given.resolve() in (known.resolve(), *known.resolve().parents)
+def _remarks(adding: Adding) -> Iterator[str]:
+    """What isn't wrong but may be other than expected."""
+    if adding.renamed:
+        name, image = next(iter(adding.renamed.items()))
+        yield (
+            f"{counted(len(adding.renamed), 'case')} got another name than the image's, which was "
+            f"taken, such as '{name}' for {image}."
+        )
+    missing = sorted(set(adding.added) - set(adding.labeled))
+    if adding.labels is not None and missing:
+        yield (
+            f"{len(missing)} of the images have no label file of their name, such as {missing[0]}."
+        )
+    if adding.kept:
+        yield (
+            f"{len(adding.kept)} of the cases have labels already, such as {adding.kept[0]}, and "
+            "keep them: activesegloop label gives a case new ones."
+        )
