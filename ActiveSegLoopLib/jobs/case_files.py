@@ -157,8 +157,8 @@ def _stem_and_channel(path: Path, channels: int | None) -> tuple[str, int]:
     match = re.fullmatch(r"(.+)_(\d{4})((\.\w+)*)", path.absolute().name)
     if not match:
         raise ActiveSegLoopError(
-            f"{path} isn't named as one of several channels: with --channels {channels} the images "
-            f"of a case are called NAME_0000 to NAME_{channels - 1:04d}."
+            f"{path} isn't named as one of several channels: the {channels} images of a case are "
+            f"called NAME_0000 to NAME_{channels - 1:04d}."
         )
     return image_stem(Path(match[1] + match[3])), int(match[2])
 

@@ -82,6 +82,10 @@ def test_several_channels_are_segmented_together(tmp_path, capsys):
     assert call("segment", study, images, "--out", tmp_path / "out", *CPU) == 0
     assert sorted(content(tmp_path / "out")) == ["q.seg.nrrd", "r.seg.nrrd"]
     assert (study / "predictions" / "round-001" / "q.seg.nrrd").exists()
+    assert call("segment", study, tmp_path / "q.nii.gz", "--out", tmp_path / "o", *CPU) == 1
+    said = capsys.readouterr().err
+    assert "the 2 images of a case are called NAME_0000 to NAME_0001" in said
+    assert "--channels" not in said
 
 
 def test_a_moved_image_is_not_silently_replaced_by_another(trained, data, tmp_path, capsys):
