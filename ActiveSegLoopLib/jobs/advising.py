@@ -11,7 +11,7 @@ from ActiveSegLoopLib.selection.between_slices import largest_good_gap
 from ActiveSegLoopLib.selection.budget import BudgetPlan
 from ActiveSegLoopLib.selection.measured import UNITS, Measured, Target
 from ActiveSegLoopLib.selection.quality import FEWEST_SLICES, GOOD_IOU
-from ActiveSegLoopLib.selection.saturation import Saturation
+from ActiveSegLoopLib.selection.saturation import FEWEST_POINTS, Saturation
 
 NEXT = {
     "add": "add images",
@@ -149,11 +149,12 @@ def _target(target: Target, measured: Measured) -> str:
     if target.units == 0:
         return f"{goal[0].upper()}{goal[1:]} is reached already."
     if math.isnan(target.units):
-        return f"How far {goal} is away can't be told yet: too few rounds with a Dice."
+        return f"How far {goal} is away can't be told yet: {_too_few(measured)}."
     low, high = target.interval
     if math.isinf(target.units):
-        chance = "" if math.isinf(low) else (
-            f"; at the best end of the interval it takes {_many(low, measured.unit)}"
+        chance = (
+            f"; at the best end of the interval it takes {_many(max(1, low), measured.unit)}"
+            if math.isfinite(low) else ""
         )
         return f"By the fit {goal} isn't reached with more {measured.unit}{chance}."
     most = "never" if math.isinf(high) else f"{math.ceil(high):d}"
@@ -164,6 +165,13 @@ def _target(target: Target, measured: Measured) -> str:
     if math.isnan(target.minutes):
         return f"{text}; no labeling time was measured to turn that into minutes."
     return f"{text}, about {duration(60 * target.minutes)} of labeling at the measured pace."
+
+
+def _too_few(measured: Measured) -> str:
+    rounds = len(measured.curve.known)
+    if rounds >= FEWEST_POINTS:
+        return f"too few rounds with different numbers of {measured.unit}"
+    return f"too few rounds with a Dice ({rounds} of at least {FEWEST_POINTS})"
 
 
 def _many(units: float, unit: str) -> str:

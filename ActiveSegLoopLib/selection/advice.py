@@ -170,11 +170,10 @@ def _target(
     if fit is None:
         nan = (math.nan, math.nan)
         return Target(dice, math.nan, nan, math.nan, nan)
-    units, *ends = (
-        max(0.0, n - fit.last) for n in (fit.reach(dice), *fit.reach_interval(dice))
-    )
+    units, low, high = np.maximum(
+        0.0, np.array([fit.reach(dice), *fit.reach_interval(dice)]) - fit.last  # NaN stays NaN
+    ).tolist()
     each = (pace.per_volume if unit == VOLUMES else pace.per_slice) / 60
-    low, high = ends
     return Target(dice, units, (low, high), units * each, (low * each, high * each))
 
 

@@ -108,6 +108,33 @@ def test_a_rising_curve_asks_for_more_volumes_and_shows_its_numbers(history, sai
     assert "a Dice of 1 isn't reached with more volumes" in said("--target", 1)
 
 
+@pytest.mark.parametrize("rounds", [1, 2, 3])
+def test_with_few_rounds_how_far_a_target_is_away_cannot_be_told(history, said, rounds):
+    history.grow(RISING[:rounds], seconds=TIMES)
+    text = said("--target", 0.9)
+    assert "reached already" not in text
+    assert (
+        "How far a Dice of 0.9 is away can't be told yet: too few rounds with a Dice "
+        f"({rounds} of at least 4)."
+    ) in text
+    assert advise(history.study, target=0.9).to_dict()["measured"]["target"]["units"] is None
+
+
+def test_rounds_on_the_same_labels_cannot_tell_how_far_a_target_is_away(history, said):
+    history.grow([0.5])
+    for dice in (0.51, 0.52, 0.5):
+        history.train(dice)
+    assert "too few rounds with different numbers of volumes" in said("--target", 0.9)
+
+
+def test_a_flat_curve_reaches_no_target_at_any_end_of_the_interval(history, said):
+    history.grow([0.4] * 4, seconds=TIMES)
+    history.add(2)
+    text = said("--target", 0.6)
+    assert "By the fit a Dice of 0.6 isn't reached with more volumes.\n" in text
+    assert "0 volumes more" not in text
+
+
 def test_the_minutes_to_a_target_are_the_volumes_left_at_the_measured_pace(history):
     history.grow(RISING, seconds=TIMES)
     target = advise(history.study, target=0.8).measured.target
