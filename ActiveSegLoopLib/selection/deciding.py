@@ -83,6 +83,11 @@ def _by_the_curve(measured: Measured) -> tuple[str, str]:
     saturated = {unit} if fires else set()
     choice, reason = _preferred(measured, saturated)
     if choice == VOLUMES and not more_volumes:
+        if saturated:
+            return "add", (
+                f"With more slices the Dice has saturated, and all {pool.cases} volumes have "
+                "labels: add images of more patients, or stop here."
+            )
         return SLICES, f"All {pool.cases} volumes have labels, so only more slices can be added."
     if choice == SLICES and not more_slices:
         if saturated:

@@ -186,6 +186,19 @@ def test_volumes_that_were_never_tried_are_advised_first(history):
     assert advice.next == "volumes" and "wasn't tried in this study" in advice.reason
 
 
+def test_slices_that_saturated_are_not_advised_again_where_no_volume_is_left(history, said):
+    cases = history.add(4)
+    for number, dice in enumerate([0.5, 0.6, 0.65, 0.66, 0.662, 0.6625]):
+        for case in cases:
+            history.label(case, [2 * number, 2 * number + 1])
+        history.train(dice)
+    text = said()
+    assert "The gain rule says stop" in text
+    assert text.startswith("Next: add images. With more slices the Dice has saturated, and all 4")
+    history.add(1)
+    assert advise(history.study).next == "volumes"
+
+
 def test_poor_labels_come_before_more_labels(history, said):
     history.grow(RISING, seconds=TIMES)
     case = history.study.case("c00")
