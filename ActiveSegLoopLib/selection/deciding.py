@@ -6,6 +6,7 @@ import math
 
 from ActiveSegLoopLib.selection.measured import SLICES, VOLUMES, Measured
 from ActiveSegLoopLib.selection.quality import GOOD_IOU
+from ActiveSegLoopLib.selection.stopping import SMALL_GAIN
 
 # So many rounds of each kind, before their gains are compared.
 _FEWEST_STEPS = 2
@@ -69,11 +70,15 @@ def _by_the_curve(measured: Measured) -> tuple[str, str]:
     pool, unit = measured.pool, measured.unit
     more_volumes, more_slices = pool.labeled < pool.cases, pool.complete < pool.labeled
     fires = measured.rules[0].fires
+    if _fell(measured) and measured.quality.is_good is None:
+        return "quality", (
+            f"The Dice fell as {unit} were added, from {measured.curve.known[0].dice:.3f} to "
+            f"{measured.curve.known[-1].dice:.3f}: look whether the newest labels are right, and "
+            "label some slices a second time, before you add more."
+        )
     if not (more_volumes or more_slices):
         if fires:
-            return "stop", (
-                "Everything is labeled and the Dice has saturated: stop here."
-            )
+            return "stop", f"Everything is labeled and the Dice {_level(measured)}: stop here."
         return "add", "Everything in the pool is labeled: add images of more patients, or stop."
     if fires and _same_for_the_other(measured):
         return "stop", (
@@ -85,15 +90,15 @@ def _by_the_curve(measured: Measured) -> tuple[str, str]:
     if choice == VOLUMES and not more_volumes:
         if saturated:
             return "add", (
-                f"With more slices the Dice has saturated, and all {pool.cases} volumes have "
+                f"With more slices the Dice {_level(measured)}, and all {pool.cases} volumes have "
                 "labels: add images of more patients, or stop here."
             )
         return SLICES, f"All {pool.cases} volumes have labels, so only more slices can be added."
     if choice == SLICES and not more_slices:
         if saturated:
             return "stop", (
-                f"The Dice has saturated with the {unit}, and the labeled volumes are labeled "
-                "completely: stop here, or look at other kinds of patients."
+                f"With more {unit} the Dice {_level(measured)}, and the labeled volumes are "
+                "labeled completely: stop here, or look at other kinds of patients."
             )
         return VOLUMES, "All labeled volumes are labeled completely, so volumes are next."
     return choice, reason
@@ -103,7 +108,7 @@ def _same_for_the_other(measured: Measured) -> bool:
     """Whether what was measured of the other kind of labels says stop as well."""
     other = SLICES if measured.unit == VOLUMES else VOLUMES
     gain = measured.gains[other]
-    return gain.steps >= _FEWEST_STEPS and gain.dice / gain.steps < 0.005
+    return gain.steps >= _FEWEST_STEPS and gain.dice / gain.steps < SMALL_GAIN
 
 
 def _preferred(measured: Measured, saturated: set[str]) -> tuple[str, str]:
@@ -111,8 +116,8 @@ def _preferred(measured: Measured, saturated: set[str]) -> tuple[str, str]:
     if saturated:
         other = SLICES if VOLUMES in saturated else VOLUMES
         return other, (
-            f"With more {measured.unit} the Dice has saturated (the rule fired twice running): "
-            f"more {other} are next."
+            f"With more {measured.unit} the Dice {_level(measured)} (the rule fired twice "
+            f"running): more {other} are next."
         )
     rates = {unit: gain.per_hour for unit, gain in measured.gains.items()}
     steps = {unit: gain.steps for unit, gain in measured.gains.items()}
@@ -131,12 +136,33 @@ def _preferred(measured: Measured, saturated: set[str]) -> tuple[str, str]:
             "helps most; elsewhere different volumes helped more than more slices of the same "
             "(Zharov 2022)."
         )
-    step = measured.step
-    things = measured.unit[:-1] if step == 1 else measured.unit
-    gain = f"{step} more {things} are expected to bring {100 * fit.gain(step):+.1f} Dice points"
+    gain, more = fit.gain(measured.step), _step(measured)
+    points = f"{100 * gain:+.1f} Dice points".replace("-0.0", "+0.0")
     if measured.unit == SLICES and steps[VOLUMES] == 0:
         return VOLUMES, (
-            f"{gain} in the volumes labeled so far; what more volumes bring wasn't tried in this "
-            "study, and elsewhere they helped more (Zharov 2022)."
+            f"{points} are expected of {more} in the volumes labeled so far; what more volumes "
+            "bring wasn't tried in this study, and elsewhere they helped more (Zharov 2022)."
         )
-    return measured.unit, f"The Dice hasn't saturated: {gain}."
+    if gain < SMALL_GAIN:
+        return measured.unit, (
+            f"Little is expected of {more} ({points}); one more round will tell."
+        )
+    return measured.unit, f"The Dice hasn't saturated: {points} are expected of {more}."
+
+
+def _step(measured: Measured) -> str:
+    """The next labels in words: "1 more volume", "8 more slices"."""
+    return f"{measured.step} more {measured.unit[:-1] if measured.step == 1 else measured.unit}"
+
+
+def _fell(measured: Measured) -> bool:
+    """Whether the fit falls, by more than a small gain and than the rounds scatter around it."""
+    fit = measured.fit
+    if fit is None or math.isnan(fit.c):
+        return False
+    return fit.y0 - fit.predict(fit.last) > max(SMALL_GAIN, 2 * fit.noise)
+
+
+def _level(measured: Measured) -> str:
+    """What a Dice does that the gain rule expects nothing more of."""
+    return "fell" if _fell(measured) else "has saturated"

@@ -97,7 +97,8 @@ def test_a_rising_curve_asks_for_more_volumes_and_shows_its_numbers(history, sai
     history.grow(RISING, slices=range(3, 14, 2), seconds=TIMES)
     history.add(4)
     text = said("--target", 0.8, "--minutes", 30)
-    assert text.startswith("Next: more volumes. The Dice hasn't saturated: 2 more volumes are")
+    assert text.startswith("Next: more volumes. The Dice hasn't saturated: +")
+    assert "Dice points are expected of 2 more volumes." in text
     assert "round 4: 0.760 with 8 volumes, 48 slices, 36 min 0 s of labeling" in text
     assert "Fitted to 4 rounds: with more volumes the Dice goes towards 0.8" in text
     assert "The gain rule says go on" in text
@@ -197,6 +198,41 @@ def test_slices_that_saturated_are_not_advised_again_where_no_volume_is_left(his
     assert text.startswith("Next: add images. With more slices the Dice has saturated, and all 4")
     history.add(1)
     assert advise(history.study).next == "volumes"
+
+
+@pytest.mark.parametrize(
+    "dices, points", [([0.4] * 4, "+0.0"), ([0.5, 0.6, 0.65, 0.675, 0.6875, 0.69375], "+0.3")]
+)
+def test_a_small_gain_is_said_to_be_small_until_the_rule_has_fired_twice(history, dices, points):
+    history.grow(dices)
+    history.add(5)
+    advice = advise(history.study)
+    assert (advice.next, advice.reason) == (
+        "volumes",
+        f"Little is expected of 2 more volumes ({points} Dice points); one more round will tell.",
+    )
+
+
+@pytest.mark.parametrize("rounds", [4, 6])
+@pytest.mark.parametrize("unlabeled", [0, 5])
+def test_where_the_dice_fell_the_newest_labels_are_looked_at_first(history, rounds, unlabeled):
+    history.grow([0.7, 0.68, 0.66, 0.65, 0.64, 0.63][:rounds])
+    history.add(unlabeled)
+    advice = advise(history.study)
+    assert advice.next == "quality" and "saturated" not in advice.reason
+    assert advice.reason.startswith("The Dice fell as volumes were added, from 0.700 to 0.6")
+    assert "look whether the newest labels are right" in advice.reason
+    case = history.study.case("c00")
+    history.study.add_repeat(case, structures(), Annotation({"axial": (4, 6, 8, 9)}))
+    checked = advise(history.study)
+    assert checked.next != "quality", "the labels were found to be good"
+    assert "saturated" not in checked.reason
+
+
+def test_a_dice_that_only_scatters_did_not_fall(history):
+    history.grow([0.71, 0.69, 0.705, 0.695, 0.7])
+    history.add(2)
+    assert advise(history.study).next != "quality"
 
 
 def test_poor_labels_come_before_more_labels(history, said):
