@@ -9,6 +9,7 @@ from ActiveSegLoopLib.jobs.wording import counted, duration
 from ActiveSegLoopLib.selection.advice import Advice
 from ActiveSegLoopLib.selection.between_slices import largest_good_gap
 from ActiveSegLoopLib.selection.budget import BudgetPlan
+from ActiveSegLoopLib.selection.deciding import new_labels
 from ActiveSegLoopLib.selection.measured import UNITS, Measured, Target
 from ActiveSegLoopLib.selection.quality import FEWEST_SLICES, GOOD_IOU
 from ActiveSegLoopLib.selection.saturation import FEWEST_POINTS, Saturation
@@ -55,6 +56,8 @@ def _curve(measured: Measured) -> Iterator[str]:
             f"  round {point.round}: {dice} with {counted(point.volumes, 'volume')}, "
             f"{counted(point.slices, 'slice')}{time}"
         )
+    if measured.untrained.cases:
+        yield f"Since round {curve.points[-1].round} {new_labels(measured.untrained)}."
 
 
 def _expected(measured: Measured) -> Iterator[str]:
@@ -68,7 +71,8 @@ def _expected(measured: Measured) -> Iterator[str]:
         )
         things = counted(measured.step, measured.unit[:-1])
         between = "" if math.isnan(low) else f" (95 % interval {low:.3f} to {high:.3f})"
-        yield f"With {things} more the Dice is expected to be {dice:.3f}{between}."
+        than = " than the rounds had" if measured.untrained.cases else ""
+        yield f"With {things} more{than} the Dice is expected to be {dice:.3f}{between}."
     if fit.note:
         yield fit.note
 
@@ -146,22 +150,29 @@ def _interpolation(measured: Measured) -> Iterator[str]:
 
 def _target(target: Target, measured: Measured) -> str:
     goal = f"a Dice of {target.dice:g}"
-    if target.units == 0:
+    if target.is_reached:
         return f"{goal[0].upper()}{goal[1:]} is reached already."
+    enough = ""
+    if target.untrained:
+        enough = f"the labels made since round {measured.curve.points[-1].round} are enough"
+    if enough and target.units == 0:
+        return f"By the fit {enough} for {goal}: train to see."
     if math.isnan(target.units):
         return f"How far {goal} is away can't be told yet: {_too_few(measured)}."
     low, high = target.interval
     if math.isinf(target.units):
-        chance = (
-            f"; at the best end of the interval it takes {_many(max(1, low), measured.unit)}"
-            if math.isfinite(low) else ""
-        )
+        chance = ""
+        if math.isfinite(low):
+            takes = enough if enough and low == 0 else f"it takes {_many(low, measured.unit)}"
+            chance = f"; at the best end of the interval {takes}"
         return f"By the fit {goal} isn't reached with more {measured.unit}{chance}."
     most = "never" if math.isinf(high) else f"{math.ceil(high):d}"
     text = (
         f"To {goal} it takes about {_many(target.units, measured.unit)} "
         f"(95 % interval {math.ceil(low):d} to {most})"
     )
+    if enough:
+        text += f" besides those labeled since round {measured.curve.points[-1].round}"
     if math.isnan(target.minutes):
         return f"{text}; no labeling time was measured to turn that into minutes."
     return f"{text}, about {duration(60 * target.minutes)} of labeling at the measured pace."
@@ -175,7 +186,7 @@ def _too_few(measured: Measured) -> str:
 
 
 def _many(units: float, unit: str) -> str:
-    return f"{counted(math.ceil(units), unit[:-1])} more"
+    return f"{counted(max(1, math.ceil(units)), unit[:-1])} more"
 
 
 def _plan(plan: BudgetPlan, measured: Measured) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ActiveSegLoopLib.selection.history import Untrained
 from ActiveSegLoopLib.selection.measured import SLICES, VOLUMES, Measured
 from ActiveSegLoopLib.selection.quality import GOOD_IOU
 from ActiveSegLoopLib.selection.stopping import SMALL_GAIN
@@ -15,7 +16,12 @@ _USELESS_DICE = 0.01
 
 def decide(measured: Measured) -> tuple[str, str]:
     """The next step ("add", "label", "train", ... as in Advice) and the reason."""
-    return _before_a_curve(measured) or _poor_labels(measured) or _by_the_curve(measured)
+    return (
+        _before_a_curve(measured)
+        or _poor_labels(measured)
+        or _untrained_labels(measured)
+        or _by_the_curve(measured)
+    )
 
 
 def _before_a_curve(measured: Measured) -> tuple[str, str] | None:
@@ -42,6 +48,10 @@ def _before_a_curve(measured: Measured) -> tuple[str, str] | None:
                 "The study has a single case: how good a model is can be measured only on others, "
                 "so add images of more patients."
             )
+        if measured.untrained.can_validate:
+            return "train", (
+                "No round has a Dice yet, but there are labels to measure it on now: train again."
+            )
         return "validate", (
             "No round has a Dice, so nothing can be told: label cases of the role validation, or "
             "at least five patients of the pool, and train again."
@@ -64,6 +74,34 @@ def _poor_labels(measured: Measured) -> tuple[str, str] | None:
         f"{GOOD_IOU:.0%}; least of all '{measured.names.get(worst, worst)}' "
         f"({quality.structures[worst].iou:.0%}). More careful labels come before more labels."
     )
+
+
+def _untrained_labels(measured: Measured) -> tuple[str, str] | None:
+    """Train first, where a usual step of labels or all that can be labeled waits for it."""
+    since, pool = measured.untrained, measured.pool
+    if not since.cases:
+        return None
+    told = f"Since round {measured.curve.points[-1].round} {new_labels(since)}"
+    if any(getattr(since, unit) >= step for unit, step in measured.usual.items()):
+        return "train", (
+            f"{told}, as much as usually comes with a round: train before you label more."
+        )
+    if pool.complete == pool.cases:
+        return "train", f"{told}, and nothing is left to label: train to see what that brings."
+    if _fell(measured):
+        return "train", f"The Dice fell, but {told[0].lower()}{told[1:]}: train to see if it helps."
+    return None
+
+
+def new_labels(since: Untrained) -> str:
+    """What was labeled since a round, in words that follow "Since round 3"."""
+    if not since.slices:
+        return f"the labels of {since.cases} volume{'s' * (since.cases != 1)} were changed"
+    slices = f"{since.slices} slice{'s' * (since.slices != 1)}"
+    if not since.volumes:
+        return f"{slices} more {'was' if since.slices == 1 else 'were'} labeled"
+    were = "was" if since.volumes == 1 else "were"
+    return f"{since.volumes} new volume{'s' * (since.volumes != 1)} ({slices}) {were} labeled"
 
 
 def _by_the_curve(measured: Measured) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from ActiveSegLoopLib.study.rounds import Round
 from ActiveSegLoopLib.study.study import Study
 
 P_SCORE = "p_score.json"
+_GROUPS_TO_HOLD_OUT = 5  # as in training
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,50 @@ class LearningCurve:
     def known(self) -> tuple[RoundPoint, ...]:
         """The points with a Dice."""
         return tuple(point for point in self.points if point.has_dice)
+
+
+@dataclass(frozen=True)
+class Untrained:
+    """Labels of the pool that the newest finished round wasn't trained on, nor validated on.
+
+    cases: how many have newer labels; volumes: those of them that the round didn't know; slices:
+    how many more are annotated. can_validate: the round was validated on nothing, and there is
+    something to validate on by now.
+    """
+
+    cases: int = 0
+    volumes: int = 0
+    slices: int = 0
+    can_validate: bool = False
+
+
+def untrained(study: Study) -> Untrained:
+    """What was labeled since the newest finished round; nothing where there is none."""
+    finished = [item for item in study.rounds() if item.state == "finished"]
+    if not finished:
+        return Untrained()
+    known = {revision.case: revision for revision in finished[-1].revisions}
+    validating = {revision.case for revision in finished[-1].validation}
+    cases = volumes = slices = 0
+    for case in study.cases("pool"):
+        newest, before = study.latest(case), known.get(case.name)
+        if newest is None or case.name in validating or newest == before:
+            continue
+        cases += 1
+        volumes += before is None
+        old = labeled_slices(before, case.geometry) if before else 0
+        slices += max(0, labeled_slices(newest, case.geometry) - old)
+    return Untrained(
+        cases, volumes, slices, not validating and _can_validate(study, cases > 0)
+    )
+
+
+def _can_validate(study: Study, has_new: bool) -> bool:
+    """Whether a training now has cases to measure the Dice on, which none had before."""
+    if any(study.latest(case) for case in study.cases("validation")):
+        return True
+    groups = {case.group for case in study.cases("pool") if study.latest(case)}
+    return has_new and len(groups) >= _GROUPS_TO_HOLD_OUT
 
 
 def learning_curve(study: Study) -> LearningCurve:

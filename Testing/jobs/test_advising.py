@@ -235,6 +235,77 @@ def test_a_dice_that_only_scatters_did_not_fall(history):
     assert advise(history.study).next != "quality"
 
 
+def test_labels_that_no_round_has_trained_on_come_into_a_round_before_more_are_made(history, said):
+    history.grow([0.5, 0.6, 0.65, 0.675], seconds=TIMES)
+    fresh = history.add(4)
+    history.label(fresh[0], [3, 5])
+    text = said()
+    assert text.startswith("Next: more volumes.")
+    assert "Since round 4 1 new volume (2 slices) was labeled." in text
+    assert "With 2 volumes more than the rounds had the Dice" in text
+    history.label(fresh[1], [3, 5])
+    assert said().startswith(
+        "Next: train. Since round 4 2 new volumes (4 slices) were labeled, as much as usually "
+        "comes with a round: train before you label more."
+    )
+    history.train(0.69)
+    assert "Since round" not in said()
+    history.label(fresh[0])
+    assert "Since round 5 14 slices more were labeled." in said()
+    history.label(fresh[0])
+    history.label(history.study.case("c00"), [4])
+    assert advise(history.study).measured.untrained.volumes == 0
+
+
+def test_the_last_labels_of_a_pool_and_corrected_ones_are_trained_on_before_it_says_stop(history):
+    history.grow(SATURATED)
+    assert advise(history.study).next == "stop"
+    history.label(history.add(1)[0])
+    advice = advise(history.study)
+    assert advice.next == "train" and "nothing is left to label" in advice.reason
+    other = History(history.images.parent / "other")
+    other.grow([0.7, 0.68, 0.66, 0.65])
+    other.add(1)
+    other.label(other.study.case("c07"))
+    advice = advise(other.study)
+    assert advice.next == "train" and advice.reason == (
+        "The Dice fell, but since round 4 the labels of 1 volume were changed: train to see if it "
+        "helps."
+    )
+
+
+def test_labels_made_since_the_last_round_count_towards_a_target(history, said):
+    history.grow([0.5, 0.6, 0.65, 0.675], seconds=TIMES)
+    fresh = history.add(6)
+    before = advise(history.study, target=0.69).measured.target
+    history.label(fresh[0])
+    after = advise(history.study, target=0.69).measured.target
+    assert after.units == pytest.approx(before.units - 1) and 1 < after.units < 2
+    assert after.minutes == pytest.approx(after.units * 270 / 60) and after.untrained == 1
+    assert "besides those labeled since round 4" in said("--target", 0.69)
+    for case in fresh[1:4]:
+        history.label(case)
+    text = said("--target", 0.69)
+    assert "By the fit the labels made since round 4 are enough for a Dice of 0.69" in text
+    assert "reached already" not in text
+
+
+def test_labels_to_validate_on_are_trained_with_once_they_are_there(history):
+    history.grow([None], per_round=2)
+    assert advise(history.study).next == "validate"
+    for case in history.add(2):
+        history.label(case)
+    assert advise(history.study).next == "validate"
+    held_out, = history.add(1, role="validation")
+    history.label(held_out)
+    assert advise(history.study).next == "train"
+    other = History(history.images.parent / "other")
+    other.grow([None])
+    for case in other.add(3):
+        other.label(case)
+    assert advise(other.study).next == "train"
+
+
 def test_poor_labels_come_before_more_labels(history, said):
     history.grow(RISING, seconds=TIMES)
     case = history.study.case("c00")
