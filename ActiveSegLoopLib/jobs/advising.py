@@ -33,7 +33,7 @@ def sentences(advice: Advice) -> list[str]:
     if measured.curve.points:
         lines += [*_curve(measured), *_expected(measured)]
         lines += [rule.text for rule in measured.rules if rule.fires is not None or rule.values]
-        lines += [*_gains(measured)]
+        lines += [*_conflict(advice), *_gains(measured)]
     if measured.pool.labeled:
         lines += [_quality(measured), *_interpolation(measured)]
     if measured.target is not None:
@@ -85,6 +85,15 @@ def _plateau(fit: Saturation, unit: str) -> str:
         f"Fitted to {counted(fit.count, 'round')}: with more {unit} the Dice goes towards "
         f"{fit.c:.3f} (95 % interval {low:.3f} to {high:.3f})."
     )
+
+
+def _conflict(advice: Advice) -> Iterator[str]:
+    sigma = advice.measured.rules[1]
+    if sigma.fires and advice.next in ("add", *UNITS):
+        yield (
+            f"That is against the advice, {NEXT[advice.next]}: the sigma rule sees only how far "
+            "the model agrees with itself. The advice goes by the measured Dice, which counts more."
+        )
 
 
 def _gains(measured: Measured) -> Iterator[str]:

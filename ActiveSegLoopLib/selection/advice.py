@@ -38,7 +38,7 @@ from ActiveSegLoopLib.selection.pace import Pace, measure_pace
 from ActiveSegLoopLib.selection.plain import plain
 from ActiveSegLoopLib.selection.quality import label_quality
 from ActiveSegLoopLib.selection.saturation import Saturation, fit_saturation
-from ActiveSegLoopLib.selection.stopping import gain_rule, sigma_rule
+from ActiveSegLoopLib.selection.stopping import StopRule, gain_rule, sigma_rule
 from ActiveSegLoopLib.study.study import Study
 
 
@@ -91,7 +91,7 @@ def advise(
         gain_rule(
             [getattr(p, unit) for p in known], [p.dice for p in known], step, unit[:-1], seed
         ),
-        sigma_rule([point.p_score for point in curve.points]),
+        _sigma_rule(curve),
     )
     measured = Measured(
         pool=_pool_state(study),
@@ -128,6 +128,14 @@ def _pool_state(study: Study) -> PoolState:
     return PoolState(
         len(newest), len(labeled), sum(is_complete(revision, study) for revision in labeled)
     )
+
+
+def _sigma_rule(curve: LearningCurve) -> StopRule:
+    """Of the plane whose P-scores were noted last: those of other planes don't compare."""
+    planes = [plane for point in curve.points for plane in point.p_scores]
+    plane = planes[-1] if planes else ""
+    means = [point.p_scores.get(plane, math.nan) for point in curve.points]
+    return sigma_rule(means, plane=plane)
 
 
 def _growing(curve: LearningCurve) -> str:

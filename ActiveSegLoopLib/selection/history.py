@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ActiveSegLoopLib.evaluation.overlap import summarize
 from ActiveSegLoopLib.images.geometry import PLANES, Geometry
@@ -24,8 +25,9 @@ class RoundPoint:
     """A finished round. dice: mean over the structures, NaN where it has none; structures: by name.
 
     volumes, slices: of the training labels; complete: volumes annotated as a whole. minutes:
-    labeling time of all that they grew from; timed: volumes that have any. p_score: the mean of
-    Zhang's P-scores, NaN where the round's metrics don't say.
+    labeling time of all that they grew from; timed: volumes that have any. p_scores: the mean of
+    Zhang's P-scores by plane of the slices ("" where a former version didn't note the plane), the
+    one noted last at the end.
     """
 
     round: int
@@ -36,7 +38,7 @@ class RoundPoint:
     minutes: float
     timed: int
     structures: Mapping[str, float] = field(default_factory=dict)
-    p_score: float = math.nan
+    p_scores: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def has_dice(self) -> bool:
@@ -176,7 +178,7 @@ def _point(study: Study, item: Round, shared: set[str] | None) -> RoundPoint:
     structures = _structures(item, shared)
     return RoundPoint(
         item.number, _mean(item, structures), volumes, slices, complete, seconds / 60, timed,
-        structures, _noted_p_score(item),
+        structures, _noted_p_scores(item.folder),
     )
 
 
@@ -199,18 +201,25 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def note_p_score(study: Study, number: int, mean: float) -> None:
+def note_p_score(study: Study, number: int, mean: float, plane: str) -> None:
     """Keep the mean P-score of all slices that a round's model was asked about, for the sigma rule.
 
-    Where it was noted already the newer one is kept. Raises StudyError for an unknown round.
+    Of each plane the newest one is kept. Raises StudyError for an unknown round.
     """
-    with atomic_write(study.round(number).folder / P_SCORE) as path:
-        path.write_text(json.dumps({"mean_p_score": float(mean)}) + "\n")
+    folder = study.round(number).folder
+    noted = _noted_p_scores(folder)
+    noted.pop(plane, None)
+    with atomic_write(folder / P_SCORE) as path:
+        path.write_text(json.dumps({"mean_p_scores": {**noted, plane: float(mean)}}) + "\n")
 
 
-def _noted_p_score(item: Round) -> float:
-    path = item.folder / P_SCORE
-    return float(json.loads(path.read_text())["mean_p_score"]) if path.is_file() else math.nan
+def _noted_p_scores(folder: Path) -> dict[str, float]:
+    path = folder / P_SCORE
+    if not path.is_file():
+        return {}
+    noted = json.loads(path.read_text())
+    # Former versions kept a single one, and not of which plane.
+    return noted["mean_p_scores"] if "mean_p_scores" in noted else {"": noted["mean_p_score"]}
 
 
 def labeled_slices(revision: Revision, geometry: Geometry) -> int:

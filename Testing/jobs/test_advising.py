@@ -324,8 +324,26 @@ def test_the_sigma_rule_speaks_when_there_are_p_scores(history, said):
     history.grow(RISING)
     assert "sigma" not in said()
     for number, mean in enumerate((0.7, 0.8, 0.803, 0.804), start=1):
-        note_p_score(history.study, number, mean)
-    assert "The sigma rule says stop: the mean P-score changed by 0.0030 and then 0.0010" in said()
+        note_p_score(history.study, number, mean, "axial")
+    text = said()
+    assert (
+        "The sigma rule says stop: the mean P-score of axial slices changed by 0.0030 and then "
+        "0.0010"
+    ) in text
+    assert "That is against the advice, add images: the sigma rule sees only" in text
+    history.add(2)
+    assert "That is against the advice, more volumes: the sigma rule sees only" in said()
+
+
+def test_the_sigma_rule_compares_p_scores_of_the_same_plane_only(history, said):
+    history.grow(RISING)
+    for number, mean in enumerate((0.8, 0.801, 0.802), start=1):
+        note_p_score(history.study, number, mean, "axial")
+    note_p_score(history.study, 1, 0.6, "coronal")
+    note_p_score(history.study, 4, 0.803, "coronal")
+    text = said()
+    assert "The sigma rule says go on: the mean P-score of coronal slices changed by 0.203" in text
+    assert "against the advice" not in text
 
 
 def test_the_result_for_programs_has_the_same_numbers_and_no_nan(history, said):
