@@ -367,6 +367,7 @@ def test_the_result_for_programs_has_the_same_numbers_and_no_nan(history, said):
         (("--target", "nan"), 1, "not nan"),
         (("--minutes", "0"), 1, "minutes above 0, not 0"),
         (("--minutes", "soon"), 2, "'soon' isn't a number"),
+        (("--seed", "-1"), 2, "'-1' isn't a whole number from 0 on"),
         (("--next", "0"), 2, "'0' isn't a whole number from 1 on"),
     ],
 )
