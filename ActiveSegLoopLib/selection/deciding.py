@@ -169,8 +169,9 @@ def _preferred(measured: Measured, saturated: set[str]) -> tuple[str, str]:
         )
     fit = measured.fit
     if fit is None or math.isnan(fit.c):
+        rounds = len(measured.curve.known)
         return VOLUMES, (
-            f"This study has {len(measured.curve.known)} rounds with a Dice, too few to tell what "
+            f"This study has {rounds} round{'s' * (rounds != 1)} with a Dice, too few to tell what "
             "helps most; elsewhere different volumes helped more than more slices of the same "
             "(Zharov 2022)."
         )

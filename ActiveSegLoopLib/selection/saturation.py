@@ -122,12 +122,7 @@ def fit_saturation(
     x, y = x[known][order], y[known][order]
     different = len(np.unique(x))
     if different < FEWEST_POINTS:
-        return _nothing(
-            x, level,
-            f"{different} point{'s' * (different != 1)} with different budgets and a known Dice "
-            f"{'are' if different != 1 else 'is'} too few to fit a saturation: at least "
-            f"{FEWEST_POINTS} are needed.",
-        )
+        return _nothing(x, level, _too_few(len(x), different))
     d = x - x[0]
     if np.ptp(y) < _FLAT:
         level_of_dice = float(np.median(y))
@@ -245,6 +240,17 @@ def _judged(is_rising: bool, c: float, interval: tuple[float, float]) -> tuple[b
             f"{interval[1]:.3f}."
         )
     return True, ""
+
+
+def _too_few(points: int, different: int) -> str:
+    """Why nothing can be fitted to so many points with so many different budgets."""
+    known = f"{points} point{'s' * (points != 1)} with a known Dice"
+    if different < points:
+        known += f" at only {different} budget{'s' * (different != 1)}"
+    return (
+        f"{known} {'is' if points == 1 else 'are'} too few to fit a saturation: at least "
+        f"{FEWEST_POINTS} with different budgets are needed."
+    )
 
 
 def _nothing(x: np.ndarray, level: float, note: str) -> Saturation:

@@ -90,7 +90,15 @@ def test_two_rounds_are_said_to_be_too_few(history, said):
     history.add(3)
     text = said()
     assert text.startswith("Next: more volumes. This study has 2 rounds with a Dice, too few")
-    assert "2 points with different budgets" in text and "at least 4 are needed" in text
+    assert "2 points with a known Dice are too few" in text and "at least 4 with" in text
+
+
+def test_a_single_round_is_spoken_of_in_the_singular(history, said):
+    history.grow([0.5])
+    history.add(3)
+    text = said()
+    assert text.startswith("Next: more volumes. This study has 1 round with a Dice, too few")
+    assert "1 point with a known Dice is too few" in text
 
 
 def test_a_rising_curve_asks_for_more_volumes_and_shows_its_numbers(history, said):

@@ -86,10 +86,11 @@ def test_any_curve_gives_a_dice_between_0_and_1(dice):
 @pytest.mark.parametrize(
     "x, y, words",
     [
-        ([], [], "0 points with different budgets and a known Dice are too few"),
-        ([3], [0.5], "1 point with different budgets and a known Dice is too few"),
-        ([3, 4, 5, 5], [0.5, 0.6, 0.7, 0.7], "3 points .* at least 4 are needed"),
-        ([3, 4, 5, 6], [0.5, math.nan, 0.7, 0.7], "3 points"),
+        ([], [], "^0 points with a known Dice are too few"),
+        ([3], [0.5], "^1 point with a known Dice is too few"),
+        ([3, 4, 5, 5], [0.5, 0.6, 0.7, 0.7], "4 points .* at only 3 budgets .* at least 4"),
+        ([3, 4, 5, 6], [0.5, math.nan, 0.7, 0.7], "^3 points with a known Dice are"),
+        ([3, 3], [0.5, 0.6], "^2 points with a known Dice at only 1 budget are too few"),
     ],
 )
 def test_too_few_points_are_said_to_be_too_few(x, y, words):
