@@ -31,7 +31,10 @@ def sentences(advice: Advice) -> list[str]:
     measured = advice.measured
     lines = [f"Next: {NEXT[advice.next]}. {advice.reason}"]
     if measured.curve.points:
-        lines += [*_curve(measured), *_expected(measured)]
+        lines += [*_curve(measured)]
+        if measured.untrained.cases and advice.next != "train":  # whose reason says so
+            lines.append(f"{new_labels(measured)}.")
+        lines += [*_expected(measured)]
         lines += [rule.text for rule in measured.rules if rule.fires is not None or rule.values]
         lines += [*_conflict(advice), *_gains(measured)]
     if measured.pool.labeled:
@@ -56,8 +59,6 @@ def _curve(measured: Measured) -> Iterator[str]:
             f"  round {point.round}: {dice} with {counted(point.volumes, 'volume')}, "
             f"{counted(point.slices, 'slice')}{time}"
         )
-    if measured.untrained.cases:
-        yield f"Since round {curve.points[-1].round} {new_labels(measured.untrained)}."
 
 
 def _expected(measured: Measured) -> Iterator[str]:
@@ -178,7 +179,7 @@ def _target(target: Target, measured: Measured) -> str:
     most = "never" if math.isinf(high) else f"{math.ceil(high):d}"
     text = (
         f"To {goal} it takes about {_many(target.units, measured.unit)} "
-        f"(95 % interval {math.ceil(low):d} to {most})"
+        f"(95 % interval {max(0 if enough else 1, math.ceil(low)):d} to {most})"
     )
     if enough:
         text += f" besides those labeled since round {measured.curve.points[-1].round}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from ActiveSegLoopLib.selection.history import Untrained
 from ActiveSegLoopLib.selection.measured import SLICES, VOLUMES, Measured
 from ActiveSegLoopLib.selection.quality import GOOD_IOU
 from ActiveSegLoopLib.selection.stopping import SMALL_GAIN
@@ -81,7 +80,7 @@ def _untrained_labels(measured: Measured) -> tuple[str, str] | None:
     since, pool = measured.untrained, measured.pool
     if not since.cases:
         return None
-    told = f"Since round {measured.curve.points[-1].round} {new_labels(since)}"
+    told = new_labels(measured)
     if any(getattr(since, unit) >= step for unit, step in measured.usual.items()):
         return "train", (
             f"{told}, as much as usually comes with a round: train before you label more."
@@ -89,19 +88,25 @@ def _untrained_labels(measured: Measured) -> tuple[str, str] | None:
     if pool.complete == pool.cases:
         return "train", f"{told}, and nothing is left to label: train to see what that brings."
     if _fell(measured):
-        return "train", f"The Dice fell, but {told[0].lower()}{told[1:]}: train to see if it helps."
+        return "train", f"The Dice fell, but {told}: train to see if it helps."
     return None
 
 
-def new_labels(since: Untrained) -> str:
-    """What was labeled since a round, in words that follow "Since round 3"."""
-    if not since.slices:
-        return f"the labels of {since.cases} volume{'s' * (since.cases != 1)} were changed"
+def new_labels(measured: Measured) -> str:
+    """What came since the newest round: "2 new volumes (8 slices) were labeled since round 4"."""
+    since = measured.untrained
     slices = f"{since.slices} slice{'s' * (since.slices != 1)}"
-    if not since.volumes:
-        return f"{slices} more {'was' if since.slices == 1 else 'were'} labeled"
-    were = "was" if since.volumes == 1 else "were"
-    return f"{since.volumes} new volume{'s' * (since.volumes != 1)} ({slices}) {were} labeled"
+    if since.volumes:
+        things, count = f"new volume{'s' * (since.volumes != 1)} ({slices})", since.volumes
+    elif since.slices:
+        things, count = f"more slice{'s' * (since.slices != 1)}", since.slices
+    else:
+        things, count = f"labeled volume{'s' * (since.cases != 1)}", since.cases
+    done = "labeled" if since.slices else "changed"
+    return (
+        f"{count} {things} {'was' if count == 1 else 'were'} {done} since round "
+        f"{measured.curve.points[-1].round}"
+    )
 
 
 def _by_the_curve(measured: Measured) -> tuple[str, str]:
