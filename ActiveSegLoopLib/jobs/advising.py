@@ -9,9 +9,10 @@ from ActiveSegLoopLib.jobs.wording import counted, duration
 from ActiveSegLoopLib.selection.advice import Advice
 from ActiveSegLoopLib.selection.between_slices import largest_good_gap
 from ActiveSegLoopLib.selection.budget import BudgetPlan
+from ActiveSegLoopLib.selection.deciding import new_labels
 from ActiveSegLoopLib.selection.measured import UNITS, Measured, Target
 from ActiveSegLoopLib.selection.quality import FEWEST_SLICES, GOOD_IOU
-from ActiveSegLoopLib.selection.saturation import Saturation
+from ActiveSegLoopLib.selection.saturation import FEWEST_POINTS, Saturation
 
 NEXT = {
     "add": "add images",
@@ -30,9 +31,12 @@ def sentences(advice: Advice) -> list[str]:
     measured = advice.measured
     lines = [f"Next: {NEXT[advice.next]}. {advice.reason}"]
     if measured.curve.points:
-        lines += [*_curve(measured), *_expected(measured)]
+        lines += [*_curve(measured)]
+        if measured.untrained.cases and advice.next != "train":  # whose reason says so
+            lines.append(f"{new_labels(measured)}.")
+        lines += [*_expected(measured)]
         lines += [rule.text for rule in measured.rules if rule.fires is not None or rule.values]
-        lines += [*_gains(measured)]
+        lines += [*_conflict(advice), *_gains(measured)]
     if measured.pool.labeled:
         lines += [_quality(measured), *_interpolation(measured)]
     if measured.target is not None:
@@ -68,7 +72,8 @@ def _expected(measured: Measured) -> Iterator[str]:
         )
         things = counted(measured.step, measured.unit[:-1])
         between = "" if math.isnan(low) else f" (95 % interval {low:.3f} to {high:.3f})"
-        yield f"With {things} more the Dice is expected to be {dice:.3f}{between}."
+        than = " than the rounds had" if measured.untrained.cases else ""
+        yield f"With {things} more{than} the Dice is expected to be {dice:.3f}{between}."
     if fit.note:
         yield fit.note
 
@@ -81,6 +86,15 @@ def _plateau(fit: Saturation, unit: str) -> str:
         f"Fitted to {counted(fit.count, 'round')}: with more {unit} the Dice goes towards "
         f"{fit.c:.3f} (95 % interval {low:.3f} to {high:.3f})."
     )
+
+
+def _conflict(advice: Advice) -> Iterator[str]:
+    sigma = advice.measured.rules[1]
+    if sigma.fires and advice.next in ("add", *UNITS):
+        yield (
+            f"That is against the advice, {NEXT[advice.next]}: the sigma rule sees only how far "
+            "the model agrees with itself. The advice goes by the measured Dice, which counts more."
+        )
 
 
 def _gains(measured: Measured) -> Iterator[str]:
@@ -146,28 +160,43 @@ def _interpolation(measured: Measured) -> Iterator[str]:
 
 def _target(target: Target, measured: Measured) -> str:
     goal = f"a Dice of {target.dice:g}"
-    if target.units == 0:
+    if target.is_reached:
         return f"{goal[0].upper()}{goal[1:]} is reached already."
+    enough = ""
+    if target.untrained:
+        enough = f"the labels made since round {measured.curve.points[-1].round} are enough"
+    if enough and target.units == 0:
+        return f"By the fit {enough} for {goal}: train to see."
     if math.isnan(target.units):
-        return f"How far {goal} is away can't be told yet: too few rounds with a Dice."
+        return f"How far {goal} is away can't be told yet: {_too_few(measured)}."
     low, high = target.interval
     if math.isinf(target.units):
-        chance = "" if math.isinf(low) else (
-            f"; at the best end of the interval it takes {_many(low, measured.unit)}"
-        )
+        chance = ""
+        if math.isfinite(low):
+            takes = enough if enough and low == 0 else f"it takes {_many(low, measured.unit)}"
+            chance = f"; at the best end of the interval {takes}"
         return f"By the fit {goal} isn't reached with more {measured.unit}{chance}."
     most = "never" if math.isinf(high) else f"{math.ceil(high):d}"
     text = (
         f"To {goal} it takes about {_many(target.units, measured.unit)} "
-        f"(95 % interval {math.ceil(low):d} to {most})"
+        f"(95 % interval {max(0 if enough else 1, math.ceil(low)):d} to {most})"
     )
+    if enough:
+        text += f" besides those labeled since round {measured.curve.points[-1].round}"
     if math.isnan(target.minutes):
         return f"{text}; no labeling time was measured to turn that into minutes."
     return f"{text}, about {duration(60 * target.minutes)} of labeling at the measured pace."
 
 
+def _too_few(measured: Measured) -> str:
+    rounds = len(measured.curve.known)
+    if rounds >= FEWEST_POINTS:
+        return f"too few rounds with different numbers of {measured.unit}"
+    return f"too few rounds with a Dice ({rounds} of at least {FEWEST_POINTS})"
+
+
 def _many(units: float, unit: str) -> str:
-    return f"{counted(math.ceil(units), unit[:-1])} more"
+    return f"{counted(max(1, math.ceil(units)), unit[:-1])} more"
 
 
 def _plan(plan: BudgetPlan, measured: Measured) -> Iterator[str]:

@@ -23,6 +23,7 @@ from ActiveSegLoopLib.selection.history import (
     is_complete,
     learning_curve,
     main_plane,
+    untrained,
 )
 from ActiveSegLoopLib.selection.measured import (
     SLICES,
@@ -37,7 +38,7 @@ from ActiveSegLoopLib.selection.pace import Pace, measure_pace
 from ActiveSegLoopLib.selection.plain import plain
 from ActiveSegLoopLib.selection.quality import label_quality
 from ActiveSegLoopLib.selection.saturation import Saturation, fit_saturation
-from ActiveSegLoopLib.selection.stopping import gain_rule, sigma_rule
+from ActiveSegLoopLib.selection.stopping import StopRule, gain_rule, sigma_rule
 from ActiveSegLoopLib.study.study import Study
 
 
@@ -77,7 +78,9 @@ def advise(
     curve = learning_curve(study)
     unit = _growing(curve)
     known = curve.known
+    usual = {each: _usual_step(curve.points, each) for each in UNITS}
     step = step or _usual_step(known, unit)
+    since = untrained(study)
     fits = {
         each: fit_saturation([getattr(p, each) for p in known], [p.dice for p in known], seed)
         for each in UNITS
@@ -88,7 +91,7 @@ def advise(
         gain_rule(
             [getattr(p, unit) for p in known], [p.dice for p in known], step, unit[:-1], seed
         ),
-        sigma_rule([point.p_score for point in curve.points]),
+        _sigma_rule(curve),
     )
     measured = Measured(
         pool=_pool_state(study),
@@ -101,7 +104,11 @@ def advise(
         quality=label_quality(study, seed),
         gaps=tuple(measured_on(study, main_plane(study))),
         pace=pace,
-        target=None if target is None else _target(target, known, fits.get(unit), unit, pace),
+        target=None if target is None else _target(
+            target, curve, fits.get(unit), unit, getattr(since, unit), pace
+        ),
+        untrained=since,
+        usual=usual,
         names={label.id: label.name for label in study.schema.labels},
     )
     choice, reason = decide(measured)
@@ -123,6 +130,14 @@ def _pool_state(study: Study) -> PoolState:
     )
 
 
+def _sigma_rule(curve: LearningCurve) -> StopRule:
+    """Of the plane whose P-scores were noted last: those of other planes don't compare."""
+    planes = [plane for point in curve.points for plane in point.p_scores]
+    plane = planes[-1] if planes else ""
+    means = [point.p_scores.get(plane, math.nan) for point in curve.points]
+    return sigma_rule(means, plane=plane)
+
+
 def _growing(curve: LearningCurve) -> str:
     """Slices where the volumes stayed the same while slices were added, else volumes."""
     steps = list(zip(curve.points, curve.points[1:]))
@@ -131,10 +146,11 @@ def _growing(curve: LearningCurve) -> str:
     return SLICES if slices > volumes else VOLUMES
 
 
-def _usual_step(known: tuple[RoundPoint, ...], unit: str) -> int:
-    grown = np.diff([getattr(point, unit) for point in known])
-    grown = grown[grown > 0]
-    return max(1, round(float(np.median(grown)))) if len(grown) else 1
+def _usual_step(points: tuple[RoundPoint, ...], unit: str) -> int:
+    """By how many the rounds grew; where they didn't, how many the first one had."""
+    counts = [getattr(point, unit) for point in points]
+    grown = [b - a for a, b in zip(counts, counts[1:]) if b > a] or counts[:1] or [1]
+    return max(1, round(float(np.median(grown))))
 
 
 def _measured_gains(known: tuple[RoundPoint, ...]) -> dict[str, MeasuredGain]:
@@ -160,22 +176,26 @@ def _measured_gains(known: tuple[RoundPoint, ...]) -> dict[str, MeasuredGain]:
 
 def _target(
     dice: float,
-    known: tuple[RoundPoint, ...],
+    curve: LearningCurve,
     fit: Saturation | None,
     unit: str,
+    since: int,
     pace: Pace,
 ) -> Target:
-    if known and known[-1].dice >= dice:
-        return Target(dice, 0.0, (0.0, 0.0), 0.0, (0.0, 0.0))
+    """since: how many units were labeled since the newest round."""
+    if curve.known and curve.known[-1].dice >= dice:
+        return Target(dice, 0.0, (0.0, 0.0), 0.0, (0.0, 0.0), is_reached=True)
     if fit is None:
         nan = (math.nan, math.nan)
         return Target(dice, math.nan, nan, math.nan, nan)
-    units, *ends = (
-        max(0.0, n - fit.last) for n in (fit.reach(dice), *fit.reach_interval(dice))
-    )
+    labeled = max(fit.last, getattr(curve.points[-1], unit) + since)
+    units, low, high = np.maximum(
+        0.0, np.array([fit.reach(dice), *fit.reach_interval(dice)]) - labeled  # NaN stays NaN
+    ).tolist()
     each = (pace.per_volume if unit == VOLUMES else pace.per_slice) / 60
-    low, high = ends
-    return Target(dice, units, (low, high), units * each, (low * each, high * each))
+    return Target(
+        dice, units, (low, high), units * each, (low * each, high * each), untrained=since
+    )
 
 
 def _require_dice(target: float) -> None:

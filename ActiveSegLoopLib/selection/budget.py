@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,9 +58,10 @@ def plan_budget(
 
     Every volume gets the fewest slices that show each structure `minimum` times; what time is left
     becomes more slices, one volume after the other. Unlabeled cases of the pool come first, those
-    named in `first` ahead of them (proposals), then one of each patient that has no labels; with
-    deepen, or when all are labeled, the labeled ones with the fewest slices. pace: measured here
-    when left out. Raises SelectionError for a budget that isn't a positive number of minutes.
+    named in `first` ahead of them (proposals), then one of each patient that has no labels; what
+    time they leave goes to the labeled ones with the fewest slices, with deepen all of it. pace:
+    measured here when left out. Raises SelectionError for a budget that isn't a positive number of
+    minutes.
     """
     if not (math.isfinite(minutes) and minutes > 0):
         raise SelectionError(f"A budget needs minutes above 0, not {minutes:g}.")
@@ -71,18 +72,30 @@ def plan_budget(
     if not pace.is_measured or math.fsum(pace.structures.values()) <= 0:
         return _noted(
             empty, "No labeling time was measured, so that minutes can't be planned: give the "
-            f"seconds with the labels. {need.slices} well-chosen slices per volume show every "
-            f"structure {minimum} times.",
+            f"seconds with the labels. {_well_chosen(need)}",
         )
-    candidates = _candidates(study, plane, deepen, first)
-    if not candidates:
+    groups = _candidates(study, plane, deepen, first)
+    if not groups:
         return _noted(empty, "Every case of the pool is labeled completely: add images.")
-    return _spread(empty, candidates, pace, need)
+    return _spread(empty, groups, pace, need)
+
+
+def _well_chosen(need: Need) -> str:
+    slices = f"{need.slices} well-chosen slice{'s' * (need.slices != 1)} per volume"
+    show = "shows" if need.slices == 1 else "show"
+    if min(need.hits.values()) >= need.minimum:
+        return f"{slices} {show} every structure {_times(need.minimum)}."
+    return f"{slices} {show} every structure {_times(need.minimum)}, or as often as it is there."
+
+
+def _times(number: int) -> str:
+    return f"{number} time{'s' * (number != 1)}"
 
 
 def _spread(
-    plan: BudgetPlan, candidates: Sequence[_Candidate], pace: Pace, need: Need
+    plan: BudgetPlan, groups: Sequence[Sequence[_Candidate]], pace: Pace, need: Need
 ) -> BudgetPlan:
+    """Each group of cases is planned completely before the next one gets what time is left."""
     usual = float(np.mean(list(pace.structures.values())))
     rates = {id: pace.structures.get(id, usual) / 60 for id in need.hits}
 
@@ -91,37 +104,60 @@ def _spread(
         minutes = math.fsum(rates[id] * count for id, count in shown.items())
         return CasePlan(candidate.name, number, shown, minutes, candidate.reason)
 
-    def most(candidate: _Candidate) -> int:
+    def most_of(candidate: _Candidate) -> int:
         return min(candidate.free, math.ceil(need.shares[""] * candidate.slices))
 
     notes = _doubts(pace, need)
-    least = [row(c, min(need.slices, most(c))) for c in candidates]
-    count = int(np.searchsorted(np.cumsum([r.minutes for r in least]), plan.minutes + 1e-9))
-    if count == 0:
-        first = candidates[0]
+    rows: list[CasePlan] = []
+    left = plan.minutes
+    for candidates in groups:
+        most = [most_of(candidate) for candidate in candidates]
+        found = _filled(candidates, most, left, need, row)
+        rows += found
+        left -= math.fsum(r.minutes for r in found)
+        if [r.slices for r in found] != most:
+            break
+    else:
+        if left > 0.1 * plan.minutes:
+            notes.append(
+                f"{left:.0f} minutes are left: these are all the slices there are to label in "
+                "these cases."
+            )
+    if not rows:
+        first = groups[0][0]
+        slices = min(need.slices, most_of(first))
         notes.append(
-            f"A volume with {least[0].slices} slices takes about {least[0].minutes:.1f} minutes: "
-            f"{plan.minutes:g} are too few to show every structure {need.minimum} times."
+            f"A volume with {slices} slice{'s' * (slices != 1)} takes about "
+            f"{row(first, slices).minutes:.1f} minutes: {plan.minutes:g} are too few to show every "
+            f"structure {_times(need.minimum)}."
         )
-        fitting = [n for n in range(1, most(first) + 1) if row(first, n).minutes <= plan.minutes]
-        rows = [row(first, fitting[-1])] if fitting else []
-        return BudgetPlan(plan.minutes, plan.plane, plan.minimum, tuple(rows), tuple(notes))
+        fewer = [row(first, number + 1) for number in range(slices)]
+        fitting = [each for each in fewer if each.minutes <= plan.minutes]
+        rows = fitting[-1:]
+    return BudgetPlan(plan.minutes, plan.plane, plan.minimum, tuple(rows), tuple(notes))
+
+
+def _filled(
+    candidates: Sequence[_Candidate],
+    most: Sequence[int],
+    left: float,
+    need: Need,
+    row: Callable[[_Candidate, int], CasePlan],
+) -> list[CasePlan]:
+    """As many of the cases as fit into the minutes left, then more slices of them, up to `most`."""
+    least = [row(c, min(need.slices, limit)) for c, limit in zip(candidates, most)]
+    count = int(np.searchsorted(np.cumsum([r.minutes for r in least]), left + 1e-9))
     rows = least[:count]
-    left = plan.minutes - math.fsum(r.minutes for r in rows)
+    left -= math.fsum(r.minutes for r in rows)
     # Evenly: always the volume with the fewest slices, until the next one takes too long.
-    while growing := [i for i in range(count) if rows[i].slices < most(candidates[i])]:
+    while growing := [i for i in range(count) if rows[i].slices < most[i]]:
         fewest = min(growing, key=lambda i: rows[i].slices)
         larger = row(candidates[fewest], rows[fewest].slices + 1)
         if larger.minutes - rows[fewest].minutes > left:
             break
         left -= larger.minutes - rows[fewest].minutes
         rows[fewest] = larger
-    if left > 0.1 * plan.minutes and count == len(candidates):
-        notes.append(
-            f"{left:.0f} minutes are left: these are all the slices there are to label in these "
-            "cases."
-        )
-    return BudgetPlan(plan.minutes, plan.plane, plan.minimum, tuple(rows), tuple(notes))
+    return rows
 
 
 def _shown(need: Need, id: str, number: int, candidate: _Candidate) -> float:
@@ -156,12 +192,12 @@ class _Candidate:
 
 def _candidates(
     study: Study, plane: str, deepen: bool, first: Sequence[str]
-) -> list[_Candidate]:
+) -> list[list[_Candidate]]:
+    """The unlabeled cases unless deepen, then the partly labeled ones; no empty group."""
     pool = study.cases("pool")
     newest = {case.name: study.latest(case) for case in pool}
-    fresh = [case for case in pool if newest[case.name] is None]
-    if fresh and not deepen:
-        return _fresh(fresh, {c.group for c in pool if newest[c.name]}, plane, first)
+    fresh = [] if deepen else [case for case in pool if newest[case.name] is None]
+    labeled_groups = {case.group for case in pool if newest[case.name]}
     found = []
     for case in pool:
         if newest[case.name] is None:
@@ -175,7 +211,8 @@ def _candidates(
             found.append(
                 _Candidate(case.name, len(covered), len(covered) - done, done, reason)
             )
-    return sorted(found, key=lambda candidate: candidate.labeled)
+    partly = sorted(found, key=lambda candidate: candidate.labeled)
+    return [group for group in (_fresh(fresh, labeled_groups, plane, first), partly) if group]
 
 
 def _fresh(

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ActiveSegLoopLib.evaluation.overlap import summarize
 from ActiveSegLoopLib.images.geometry import PLANES, Geometry
@@ -16,6 +17,7 @@ from ActiveSegLoopLib.study.rounds import Round
 from ActiveSegLoopLib.study.study import Study
 
 P_SCORE = "p_score.json"
+_GROUPS_TO_HOLD_OUT = 5  # as in training
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,9 @@ class RoundPoint:
     """A finished round. dice: mean over the structures, NaN where it has none; structures: by name.
 
     volumes, slices: of the training labels; complete: volumes annotated as a whole. minutes:
-    labeling time of all that they grew from; timed: volumes that have any. p_score: the mean of
-    Zhang's P-scores, NaN where the round's metrics don't say.
+    labeling time of all that they grew from; timed: volumes that have any. p_scores: the mean of
+    Zhang's P-scores by plane of the slices ("" where a former version didn't note the plane), the
+    one noted last at the end.
     """
 
     round: int
@@ -35,7 +38,7 @@ class RoundPoint:
     minutes: float
     timed: int
     structures: Mapping[str, float] = field(default_factory=dict)
-    p_score: float = math.nan
+    p_scores: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def has_dice(self) -> bool:
@@ -60,6 +63,50 @@ class LearningCurve:
     def known(self) -> tuple[RoundPoint, ...]:
         """The points with a Dice."""
         return tuple(point for point in self.points if point.has_dice)
+
+
+@dataclass(frozen=True)
+class Untrained:
+    """Labels of the pool that the newest finished round wasn't trained on, nor validated on.
+
+    cases: how many have newer labels; volumes: those of them that the round didn't know; slices:
+    how many more are annotated. can_validate: the round was validated on nothing, and there is
+    something to validate on by now.
+    """
+
+    cases: int = 0
+    volumes: int = 0
+    slices: int = 0
+    can_validate: bool = False
+
+
+def untrained(study: Study) -> Untrained:
+    """What was labeled since the newest finished round; nothing where there is none."""
+    finished = [item for item in study.rounds() if item.state == "finished"]
+    if not finished:
+        return Untrained()
+    known = {revision.case: revision for revision in finished[-1].revisions}
+    validating = {revision.case for revision in finished[-1].validation}
+    cases = volumes = slices = 0
+    for case in study.cases("pool"):
+        newest, before = study.latest(case), known.get(case.name)
+        if newest is None or case.name in validating or newest == before:
+            continue
+        cases += 1
+        volumes += before is None
+        old = labeled_slices(before, case.geometry) if before else 0
+        slices += max(0, labeled_slices(newest, case.geometry) - old)
+    return Untrained(
+        cases, volumes, slices, not validating and _can_validate(study, cases > 0)
+    )
+
+
+def _can_validate(study: Study, has_new: bool) -> bool:
+    """Whether a training now has cases to measure the Dice on, which none had before."""
+    if any(study.latest(case) for case in study.cases("validation")):
+        return True
+    groups = {case.group for case in study.cases("pool") if study.latest(case)}
+    return has_new and len(groups) >= _GROUPS_TO_HOLD_OUT
 
 
 def learning_curve(study: Study) -> LearningCurve:
@@ -131,7 +178,7 @@ def _point(study: Study, item: Round, shared: set[str] | None) -> RoundPoint:
     structures = _structures(item, shared)
     return RoundPoint(
         item.number, _mean(item, structures), volumes, slices, complete, seconds / 60, timed,
-        structures, _noted_p_score(item),
+        structures, _noted_p_scores(item.folder),
     )
 
 
@@ -154,18 +201,25 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def note_p_score(study: Study, number: int, mean: float) -> None:
+def note_p_score(study: Study, number: int, mean: float, plane: str) -> None:
     """Keep the mean P-score of all slices that a round's model was asked about, for the sigma rule.
 
-    Where it was noted already the newer one is kept. Raises StudyError for an unknown round.
+    Of each plane the newest one is kept. Raises StudyError for an unknown round.
     """
-    with atomic_write(study.round(number).folder / P_SCORE) as path:
-        path.write_text(json.dumps({"mean_p_score": float(mean)}) + "\n")
+    folder = study.round(number).folder
+    noted = _noted_p_scores(folder)
+    noted.pop(plane, None)
+    with atomic_write(folder / P_SCORE) as path:
+        path.write_text(json.dumps({"mean_p_scores": {**noted, plane: float(mean)}}) + "\n")
 
 
-def _noted_p_score(item: Round) -> float:
-    path = item.folder / P_SCORE
-    return float(json.loads(path.read_text())["mean_p_score"]) if path.is_file() else math.nan
+def _noted_p_scores(folder: Path) -> dict[str, float]:
+    path = folder / P_SCORE
+    if not path.is_file():
+        return {}
+    noted = json.loads(path.read_text())
+    # Former versions kept a single one, and not of which plane.
+    return noted["mean_p_scores"] if "mean_p_scores" in noted else {"": noted["mean_p_score"]}
 
 
 def labeled_slices(revision: Revision, geometry: Geometry) -> int:

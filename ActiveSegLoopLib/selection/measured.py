@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ActiveSegLoopLib.selection.between_slices import GapQuality
-from ActiveSegLoopLib.selection.history import LearningCurve
+from ActiveSegLoopLib.selection.history import LearningCurve, Untrained
 from ActiveSegLoopLib.selection.pace import Pace
 from ActiveSegLoopLib.selection.quality import LabelQuality
 from ActiveSegLoopLib.selection.saturation import Saturation
@@ -47,7 +47,8 @@ class Target:
     """How far a Dice is away: units (volumes or slices) and minutes more, each with an interval.
 
     Infinite where it isn't reached by the fit, NaN where that or the pace isn't known, 0 where it
-    is reached already.
+    is reached already or by the fit with the labels that there are. untrained: how many units are
+    labeled that no round was trained on, and so aren't counted in.
     """
 
     dice: float
@@ -55,6 +56,8 @@ class Target:
     interval: tuple[float, float]
     minutes: float
     minutes_interval: tuple[float, float]
+    is_reached: bool = False
+    untrained: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,9 @@ class Measured:
     """All that the advice rests on.
 
     unit: "volumes" or "slices", what grew from round to round; step: how many of them are meant by
-    the next k; fits: by unit, where anything was measured; gains: measured by unit; rules: what
-    the stop rules say of the unit.
+    the next k; usual: how many of each came with a round so far; fits: by unit, where anything was
+    measured; gains: measured by unit; rules: what the stop rules say of the unit; untrained: labels
+    made since the newest round.
     """
 
     pool: PoolState
@@ -77,6 +81,8 @@ class Measured:
     gaps: tuple[GapQuality, ...]
     pace: Pace
     target: Target | None = None
+    untrained: Untrained = field(default_factory=Untrained)
+    usual: Mapping[str, int] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -77,7 +77,8 @@ def propose(
     agreements = [case.agreement for case in seen if case.agreement is not None]
     if current is not None and agreements:
         # For the sigma rule of the advice.
-        note_p_score(study, current.number, float(np.nanmean(np.concatenate(agreements))))
+        mean = float(np.nanmean(np.concatenate(agreements)))
+        note_p_score(study, current.number, mean, plane)
     labels = schema.labels
     candidates = Candidates(seen, labels, unit, count, seed, round_index, rounds)
     asked = current.number if current is not None and chosen.uses_model else None

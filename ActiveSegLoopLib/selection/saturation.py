@@ -14,6 +14,8 @@ FEWEST_POINTS = 4  # three parameters, and one point to tell a misfit by
 # A plateau whose interval is wider than this (in Dice) isn't in sight yet.
 _WIDEST_PLATEAU = 0.1
 _FLAT = 1e-6
+# The Dice of rounds scatters at least so much, however well so few points happen to fit.
+_LEAST_NOISE = 0.005
 _RATES = 100  # that the search looks at; around the best it goes on by golden sections
 _SECTIONS = 40
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -105,9 +107,10 @@ def fit_saturation(
 
     x: what the budget is counted in, in any order; y: Dice; points with NaN are left out. For each
     rate g the best c and y0 are a linear problem, so that the search over g alone can't end in a
-    local minimum. The intervals are percentiles over fits to curves made of the fit and residuals
-    drawn with replacement, these enlarged for the three parameters spent. What is too little to
-    tell comes back as a note, not as an error. Raises SelectionError for x and y of unequal length.
+    local minimum. The intervals are percentiles over fits to curves made of the fit and normal
+    noise as large as the residuals (at least 0.005), enlarged as Student's t asks for so few points
+    and three parameters. What is too little to tell comes back as a note, not as an error. Raises
+    SelectionError for x and y of unequal length.
     """
     x, y = np.asarray(x, float).ravel(), np.asarray(y, float).ravel()
     if len(x) != len(y):
@@ -119,12 +122,7 @@ def fit_saturation(
     x, y = x[known][order], y[known][order]
     different = len(np.unique(x))
     if different < FEWEST_POINTS:
-        return _nothing(
-            x, level,
-            f"{different} point{'s' * (different != 1)} with different budgets and a known Dice "
-            f"{'are' if different != 1 else 'is'} too few to fit a saturation: at least "
-            f"{FEWEST_POINTS} are needed.",
-        )
+        return _nothing(x, level, _too_few(len(x), different))
     d = x - x[0]
     if np.ptp(y) < _FLAT:
         level_of_dice = float(np.median(y))
@@ -136,14 +134,13 @@ def fit_saturation(
         )
     rates = _rates(d)
     c, y0, g = map(float, _fit(d, y[None], rates)[0])
-    residuals = y - _model(c, y0, g, d)
-    samples = _resampled(d, (c, y0, g), residuals, rates, seed, resamples)
+    noise = float(np.sqrt(((y - _model(c, y0, g, d)) ** 2).sum() / (len(x) - 3)))
+    samples = _resampled(d, (c, y0, g), noise, rates, seed, resamples)
     interval, g_interval = _interval(samples[:, 0], level), _interval(samples[:, 2], level)
     is_rising = c > y0 + _FLAT
     return Saturation(
         c, y0, float(x[0]), g, interval, g_interval, float(x[-1]), len(x),
-        float(np.sqrt((residuals**2).sum() / max(1, len(x) - 3))), is_rising,
-        *_judged(is_rising, c, interval), level, samples,
+        noise, is_rising, *_judged(is_rising, c, interval), level, samples,
     )
 
 
@@ -204,17 +201,24 @@ def _fit(d: np.ndarray, curves: np.ndarray, rates: np.ndarray) -> np.ndarray:
 def _resampled(
     d: np.ndarray,
     fit: tuple[float, float, float],
-    residuals: np.ndarray,
+    noise: float,
     rates: np.ndarray,
     seed: int,
     resamples: int,
 ) -> np.ndarray:
+    """Fits to curves as they might have been measured.
+
+    The residuals of so few points are all of one shape, so that drawing them again would make
+    curves that are too much alike: the noise is normal. How large it is they tell poorly as well,
+    hence Student's t (its 95 % quantile against the normal one).
+    """
     if resamples < 1:
         return np.empty((0, 3))
-    count = len(d)
-    spread = (residuals - residuals.mean()) * math.sqrt(count / (count - 3))
-    drawn = np.random.default_rng(seed).integers(0, count, (resamples, count))
-    return _fit(d, np.clip(_model(*fit, d) + spread[drawn], 0, 1), rates)
+    from scipy.stats import norm, t
+
+    spread = max(noise, _LEAST_NOISE) * t.ppf(0.975, len(d) - 3) / norm.ppf(0.975)
+    drawn = np.random.default_rng(seed).normal(0, spread, (resamples, len(d)))
+    return _fit(d, np.clip(_model(*fit, d) + drawn, 0, 1), rates)
 
 
 def _interval(values: np.ndarray, level: float) -> tuple[float, float]:
@@ -236,6 +240,17 @@ def _judged(is_rising: bool, c: float, interval: tuple[float, float]) -> tuple[b
             f"{interval[1]:.3f}."
         )
     return True, ""
+
+
+def _too_few(points: int, different: int) -> str:
+    """Why nothing can be fitted to so many points with so many different budgets."""
+    known = f"{points} point{'s' * (points != 1)} with a known Dice"
+    if different < points:
+        known += f" at only {different} budget{'s' * (different != 1)}"
+    return (
+        f"{known} {'is' if points == 1 else 'are'} too few to fit a saturation: at least "
+        f"{FEWEST_POINTS} with different budgets are needed."
+    )
 
 
 def _nothing(x: np.ndarray, level: float, note: str) -> Saturation:

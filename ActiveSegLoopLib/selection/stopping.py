@@ -65,11 +65,11 @@ def gain_rule(
     )
 
 
-def sigma_rule(means: Sequence[float], sigma: float = SIGMA) -> StopRule:
+def sigma_rule(means: Sequence[float], sigma: float = SIGMA, plane: str = "") -> StopRule:
     """Whether the mean P-score changed by less than sigma twice running (Zhang 2020, 2.3).
 
-    means: of the rounds in their order; those with NaN are left out. The paper stops at the first
-    such change, which noise brings about as well.
+    means: of the rounds in their order, all of the same plane; those with NaN are left out. The
+    paper stops at the first such change, which noise brings about as well.
     """
     known = [float(mean) for mean in means if math.isfinite(mean)]
     changes = tuple(abs(b - a) for a, b in zip(known, known[1:]))[-2:]
@@ -79,7 +79,8 @@ def sigma_rule(means: Sequence[float], sigma: float = SIGMA) -> StopRule:
             f"The sigma rule needs the P-scores of 3 rounds and has {len(known)}.",
         )
     said = " and then ".join(f"{change:.4f}" for change in changes)
-    said = f"the mean P-score changed by {said} (sigma is {sigma:g})"
+    of = f" of {plane} slices" if plane else ""
+    said = f"the mean P-score{of} changed by {said} (sigma is {sigma:g})"
     if changes[-1] >= sigma:
         return StopRule("sigma", False, changes, f"The sigma rule says go on: {said}.")
     if len(changes) < 2:

@@ -90,14 +90,23 @@ def test_two_rounds_are_said_to_be_too_few(history, said):
     history.add(3)
     text = said()
     assert text.startswith("Next: more volumes. This study has 2 rounds with a Dice, too few")
-    assert "2 points with different budgets" in text and "at least 4 are needed" in text
+    assert "2 points with a known Dice are too few" in text and "at least 4 with" in text
+
+
+def test_a_single_round_is_spoken_of_in_the_singular(history, said):
+    history.grow([0.5])
+    history.add(3)
+    text = said()
+    assert text.startswith("Next: more volumes. This study has 1 round with a Dice, too few")
+    assert "1 point with a known Dice is too few" in text
 
 
 def test_a_rising_curve_asks_for_more_volumes_and_shows_its_numbers(history, said):
     history.grow(RISING, slices=range(3, 14, 2), seconds=TIMES)
     history.add(4)
     text = said("--target", 0.8, "--minutes", 30)
-    assert text.startswith("Next: more volumes. The Dice hasn't saturated: 2 more volumes are")
+    assert text.startswith("Next: more volumes. The Dice hasn't saturated: +")
+    assert "Dice points are expected of 2 more volumes." in text
     assert "round 4: 0.760 with 8 volumes, 48 slices, 36 min 0 s of labeling" in text
     assert "Fitted to 4 rounds: with more volumes the Dice goes towards 0.8" in text
     assert "The gain rule says go on" in text
@@ -106,13 +115,6 @@ def test_a_rising_curve_asks_for_more_volumes_and_shows_its_numbers(history, sai
     assert "A plan for 30 min 0 s" in text and "another patient" in text
     assert said("--target", 0.7).count("A Dice of 0.7 is reached already.") == 1
     assert "a Dice of 1 isn't reached with more volumes" in said("--target", 1)
-
-
-def test_the_minutes_to_a_target_are_the_volumes_left_at_the_measured_pace(history):
-    history.grow(RISING, seconds=TIMES)
-    target = advise(history.study, target=0.8).measured.target
-    assert 1 < target.units < 4 and target.interval[0] <= target.units <= target.interval[1]
-    assert target.minutes == pytest.approx(target.units * 270 / 60)
 
 
 def test_a_curve_that_saturated_with_volumes_asks_for_slices(history, said):
@@ -159,6 +161,19 @@ def test_volumes_that_were_never_tried_are_advised_first(history):
     assert advice.next == "volumes" and "wasn't tried in this study" in advice.reason
 
 
+def test_slices_that_saturated_are_not_advised_again_where_no_volume_is_left(history, said):
+    cases = history.add(4)
+    for number, dice in enumerate([0.5, 0.6, 0.65, 0.66, 0.662, 0.6625]):
+        for case in cases:
+            history.label(case, [2 * number, 2 * number + 1])
+        history.train(dice)
+    text = said()
+    assert "The gain rule says stop" in text
+    assert text.startswith("Next: add images. With more slices the Dice has saturated, and all 4")
+    history.add(1)
+    assert advise(history.study).next == "volumes"
+
+
 def test_poor_labels_come_before_more_labels(history, said):
     history.grow(RISING, seconds=TIMES)
     case = history.study.case("c00")
@@ -177,8 +192,15 @@ def test_the_sigma_rule_speaks_when_there_are_p_scores(history, said):
     history.grow(RISING)
     assert "sigma" not in said()
     for number, mean in enumerate((0.7, 0.8, 0.803, 0.804), start=1):
-        note_p_score(history.study, number, mean)
-    assert "The sigma rule says stop: the mean P-score changed by 0.0030 and then 0.0010" in said()
+        note_p_score(history.study, number, mean, "axial")
+    text = said()
+    assert (
+        "The sigma rule says stop: the mean P-score of axial slices changed by 0.0030 and then "
+        "0.0010"
+    ) in text
+    assert "That is against the advice, add images: the sigma rule sees only" in text
+    history.add(2)
+    assert "That is against the advice, more volumes: the sigma rule sees only" in said()
 
 
 def test_the_result_for_programs_has_the_same_numbers_and_no_nan(history, said):
@@ -202,6 +224,7 @@ def test_the_result_for_programs_has_the_same_numbers_and_no_nan(history, said):
         (("--target", "nan"), 1, "not nan"),
         (("--minutes", "0"), 1, "minutes above 0, not 0"),
         (("--minutes", "soon"), 2, "'soon' isn't a number"),
+        (("--seed", "-1"), 2, "'-1' isn't a whole number from 0 on"),
         (("--next", "0"), 2, "'0' isn't a whole number from 1 on"),
     ],
 )

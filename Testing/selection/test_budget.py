@@ -133,6 +133,29 @@ def test_when_all_volumes_have_labels_those_with_the_fewest_slices_come_first(hi
     assert fresh.name not in [r.case for r in plan_budget(history.study, 10, deepen=True).rows]
 
 
+def test_what_time_the_unlabeled_cases_leave_goes_to_the_partly_labeled_ones(history):
+    history.label(history.add(1)[0], [3, 9, 10, 11], {"ball": 240, "rod": 180})
+    history.label(history.add(1)[0])
+    fresh, = history.add(1)
+    plan = plan_budget(history.study, 60)
+    assert [row.case for row in plan.rows] == [fresh.name, "c00"]
+    assert plan.rows[1].reason == "4 of 16 slices are labeled" and plan.rows[1].slices == 12
+    assert "these are all the slices there are to label" in plan.notes[-1]
+    short = plan_budget(history.study, plan.rows[0].minutes - 0.5)
+    assert [row.case for row in short.rows] == [fresh.name]
+    assert not any("are left" in note for note in short.notes)
+
+
+def test_a_volume_of_one_slice_is_not_said_to_show_a_structure_three_times(history):
+    history.label(history.add(1)[0], [10])
+    note, = plan_budget(history.study).notes
+    assert "1 well-chosen slice per volume shows every structure 3 times, or as often as" in note
+    history.label(history.add(1)[0])
+    history.label(history.add(1)[0])
+    note, = plan_budget(history.study, minimum=1).notes
+    assert "1 well-chosen slice per volume shows every structure 1 time." in note
+
+
 def test_without_times_or_cases_the_plan_says_what_is_missing(history):
     assert "No labeling time" in plan_budget(history.study).notes[0]
     history.label(history.add(1)[0])

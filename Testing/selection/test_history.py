@@ -5,7 +5,12 @@ import math
 import pytest
 
 from ActiveSegLoopLib.errors import StudyError
-from ActiveSegLoopLib.selection.history import learning_curve, main_plane, note_p_score
+from ActiveSegLoopLib.selection.history import (
+    P_SCORE,
+    learning_curve,
+    main_plane,
+    note_p_score,
+)
 from ActiveSegLoopLib.selection.stopping import gain_rule, sigma_rule
 from ActiveSegLoopLib.study import Annotation
 from Testing.selection.synthetic import GRID, structures
@@ -60,14 +65,23 @@ def test_the_dice_compares_on_the_cases_that_all_rounds_share(history):
     assert "different cases" in curve.notes[0] and curve.points[1].dice == pytest.approx(0.4)
 
 
-def test_p_scores_are_noted_with_their_round(history):
+def test_p_scores_are_noted_with_their_round_and_plane(history):
     history.grow([0.5, 0.6])
-    note_p_score(history.study, 2, 0.5)
-    note_p_score(history.study, 2, 0.75)
+    for mean, plane in ((0.5, "axial"), (0.6, "coronal"), (0.75, "axial")):
+        note_p_score(history.study, 2, mean, plane)
     one, two = learning_curve(history.study).points
-    assert math.isnan(one.p_score) and two.p_score == 0.75
+    assert one.p_scores == {} and two.p_scores == {"axial": 0.75, "coronal": 0.6}
+    assert list(two.p_scores)[-1] == "axial", "the one noted last"
     with pytest.raises(StudyError, match="no round 9"):
-        note_p_score(history.study, 9, 0.5)
+        note_p_score(history.study, 9, 0.5, "axial")
+
+
+def test_p_scores_of_a_former_version_are_read_as_of_no_known_plane(history):
+    history.grow([0.5])
+    (history.study.round(1).folder / P_SCORE).write_text('{"mean_p_score": 0.7}\n')
+    assert learning_curve(history.study).points[0].p_scores == {"": 0.7}
+    note_p_score(history.study, 1, 0.8, "axial")
+    assert learning_curve(history.study).points[0].p_scores == {"": 0.7, "axial": 0.8}
 
 
 def test_the_main_plane_is_the_one_with_most_slices(history):

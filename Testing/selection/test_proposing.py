@@ -18,6 +18,7 @@ from ActiveSegLoopLib.model.prediction import Predictor
 from ActiveSegLoopLib.model.trainer import Stopped
 from ActiveSegLoopLib.selection import looking
 from ActiveSegLoopLib.selection.candidates import Candidates
+from ActiveSegLoopLib.selection.history import learning_curve
 from ActiveSegLoopLib.selection.proposing import propose
 from ActiveSegLoopLib.selection.registry import Ranking
 from ActiveSegLoopLib.selection.strategies import DEFAULTS, FIRST, STRATEGIES
@@ -87,6 +88,16 @@ def test_attention_is_compared_with_the_true_dice_of_what_is_labeled(study):
     study.add_revision(case, truth(case))
     found = propose(study, "slice", 3, "attention", predictor=attentive)
     assert ("P-DSC" in found[0].reason) != ("entropy, as the attention's rank" in found[0].reason)
+
+
+def test_the_agreement_is_noted_with_the_plane_that_was_looked_at(study):
+    newest = [study.latest(case) for case in study.cases("pool")]
+    started = study.start_round("zhang2020", {}, 0, [item for item in newest if item])
+    study.finish_round(started, {}, {})
+    attentive = Predictor(model(attention=True), torch.device("cpu"))
+    propose(study, "slice", 3, "attention", plane="coronal", predictor=attentive)
+    point, = learning_curve(study).points
+    assert set(point.p_scores) == {"coronal"} and 0 <= point.p_scores["coronal"] <= 1
 
 
 @pytest.mark.parametrize("unit", ["slice", "volume"])

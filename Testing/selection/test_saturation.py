@@ -39,14 +39,29 @@ def test_the_fit_is_the_least_squares_of_scipy():
     assert (fit.c, fit.y0, fit.g) == pytest.approx((c, y0, g), rel=1e-4)
 
 
-def test_the_interval_covers_the_true_plateau_about_as_often_as_it_says():
+@pytest.mark.parametrize("points", [4, 5, 7])
+def test_the_interval_covers_the_true_plateau_about_as_often_as_it_says(points):
     random = np.random.default_rng(0)
-    covered = 0
+    x = X[:points]
+    covered, ahead, wrong = 0, 0, 0
     for seed in range(30):
-        y = curve(X, 0.85, 0.5, 0.06) + random.normal(0, 0.01, len(X))
-        low, high = fit_saturation(X, y, seed, resamples=100).interval
-        covered += low <= 0.85 <= high
-    assert covered >= 24, "of 30; residuals of 7 points say little of the noise"
+        y = curve(x, 0.85, 0.5, 0.06) + random.normal(0, 0.01, points)
+        fit = fit_saturation(x, y, seed, resamples=100)
+        holds = fit.interval[0] <= 0.85 <= fit.interval[1]
+        low, high = fit.predict_interval(x[-1] + 4)
+        covered += holds
+        ahead += low <= curve(x[-1] + 4, 0.85, 0.5, 0.06) <= high
+        wrong += fit.is_identifiable and not holds
+    assert covered >= 27 and ahead >= 27, "of 30"
+    assert wrong <= (3 if points == 7 else 1), "few plateaus are called known and aren't"
+
+
+def test_points_that_happen_to_fit_exactly_are_not_known_exactly():
+    fit = fit_saturation([2, 4, 6, 8], [0.5, 0.6, 0.65, 0.675])
+    assert fit.c == pytest.approx(0.7, abs=1e-4) and not fit.is_identifiable
+    assert fit.interval[0] < 0.69 and fit.interval[1] > 0.75
+    low, high = fit.predict_interval(10)
+    assert high - low > 0.02
 
 
 def test_the_same_seed_gives_the_same_interval():
@@ -71,10 +86,11 @@ def test_any_curve_gives_a_dice_between_0_and_1(dice):
 @pytest.mark.parametrize(
     "x, y, words",
     [
-        ([], [], "0 points with different budgets and a known Dice are too few"),
-        ([3], [0.5], "1 point with different budgets and a known Dice is too few"),
-        ([3, 4, 5, 5], [0.5, 0.6, 0.7, 0.7], "3 points .* at least 4 are needed"),
-        ([3, 4, 5, 6], [0.5, math.nan, 0.7, 0.7], "3 points"),
+        ([], [], "^0 points with a known Dice are too few"),
+        ([3], [0.5], "^1 point with a known Dice is too few"),
+        ([3, 4, 5, 5], [0.5, 0.6, 0.7, 0.7], "4 points .* at only 3 budgets .* at least 4"),
+        ([3, 4, 5, 6], [0.5, math.nan, 0.7, 0.7], "^3 points with a known Dice are"),
+        ([3, 3], [0.5, 0.6], "^2 points with a known Dice at only 1 budget are too few"),
     ],
 )
 def test_too_few_points_are_said_to_be_too_few(x, y, words):

@@ -13,7 +13,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
 from ActiveSegLoopLib.jobs.job import Job
-from ActiveSegLoopLib.jobs.options import for_programs, positive
+from ActiveSegLoopLib.jobs.options import for_programs, not_negative, positive
 
 SUMMARY = "advise what to label next, with the numbers"
 
@@ -32,7 +32,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--next", type=positive, metavar="N",
         help="how many more labels the expected gain is for (default: as many as a round brought)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the intervals (default: 0)")
+    parser.add_argument(
+        "--seed", type=not_negative, default=0, metavar="N", help="of the intervals (default: 0)"
+    )
     for_programs(parser)
 
 
