@@ -194,7 +194,7 @@ def test_a_label_that_was_never_annotated_gets_its_share(study, predictor):
     found = propose(study, count=3, strategy="entropy", predictor=predictor, passes=2,
                     per_class=True)
     assert [p.label for p in found] == ["nerve", "liver", "spleen"], "the least labeled first"
-    assert "nothing is known of 'nerve' there" in found[0].reason
+    assert "nothing is known of 'nerve' yet" in found[0].reason
 
 
 def test_a_label_that_joins_while_it_looks_is_for_the_next_time(study, predictor):

@@ -83,7 +83,25 @@ def test_a_label_of_which_nothing_is_known_is_served_by_all_together():
     case = made_case(slices=3, measures={"entropy": scored([0.1, 0.2, 0.3], labels)})
     places, reasons = picks("entropy", candidates(case, count=2), per_class=True)
     assert places == [("a", 1), ("a", 2)]
-    assert "nothing is known of 'vein' there" in reasons[1]
+    assert "nothing is known of 'vein' yet: the model hasn't learned it" in reasons[1]
+
+
+@pytest.mark.parametrize(
+    "name, unit", [(n, u) for n in ("clasp", "expected_error", "representative", "balanced")
+                   for u in STRATEGIES[n].units],
+)
+def test_of_a_label_that_was_never_learned_no_dice_is_expected_and_that_is_said(name, unit):
+    count = 3 if unit == "slice" else 1
+    known = scored(np.full(count, 0.3), np.tile([0.3, 0.0], (count, 1)))
+    measures = dict.fromkeys(("error", "entropy.mean", "entropy.foreground_sum"), known)
+    cases = [
+        made_case(f"{n}", count, plane="axial" if unit == "slice" else None, measures=measures,
+                  foreground=np.tile([5, 0], (count, 1)), features=np.full((count, 2), float(n)))
+        for n in range(4)
+    ]
+    _, reasons = picks(name, candidates(*cases, unit=unit, count=2), per_class=True)
+    assert "nothing is known of 'vein' yet: the model hasn't learned it" in reasons[1]
+    assert "Dice" not in reasons[1] and "nothing is known" not in reasons[0]
 
 
 def test_attention_takes_the_lowest_agreement():

@@ -6,7 +6,7 @@ import numpy as np
 
 from ActiveSegLoopLib.selection.candidates import Candidates
 from ActiveSegLoopLib.selection.registry import Ranking, strategy
-from ActiveSegLoopLib.selection.wording import relative_per_label, worst_label
+from ActiveSegLoopLib.selection.wording import not_learned, relative_per_label, worst_label
 
 # Slices teach about others within about this share of the structures' extent.
 REACH = 0.08
@@ -45,9 +45,12 @@ def balanced(candidates: Candidates) -> Ranking:
     together = (1 - evenly) * votes + evenly * _base(candidates)
     scores = together / (1 + _crowd(candidates, candidates.unlearned))
     worst = worst_label(candidates, _UNCERTAIN)
+    unknown = not_learned(candidates, _UNCERTAIN, candidates.focus)
 
     def reason(i: int) -> str:
         place = "a place with few proposals yet"
+        if unknown:
+            return f"{place}, as {unknown}"
         expected = f" (Dice of {1 - error[i]:.2f} expected)" if seen[i] and error[i] else ""
         if votes[i] >= 1:
             return f"much uncertain{worst(i)}{expected} at {place}"
