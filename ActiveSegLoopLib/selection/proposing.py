@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from ActiveSegLoopLib.model.prediction import Predictor
 
 
+class NothingLeft(SelectionError):
+    """All that the rules allow is labeled: there is nothing more to propose."""
+
+
 def propose(
     study: Study,
     unit: str = "slice",
@@ -51,8 +55,8 @@ def propose(
     others. min_distance_mm, per_case and per_class as in picking.Rules. passes: of MC dropout,
     where the strategy needs them. round_index: which round of proposals this is, from 0 (default:
     the number of finished rounds), of about `rounds`. A case that can't be looked at is left out
-    with a warning. Raises SelectionError when nothing is left, or the strategy needs a model and
-    there is none; Stopped when should_stop() became true.
+    with a warning. Raises NothingLeft when nothing is left under the rules, SelectionError when the
+    strategy needs a model and there is none; Stopped when should_stop() became true.
     """
     _check(unit, count, plane, min_distance_mm, per_case)
     current = study.current_round()
@@ -100,7 +104,7 @@ def propose(
     if not found:
         if min_distance_mm is None:
             raise SelectionError("No case with anything left to propose could be looked at.")
-        raise SelectionError(
+        raise NothingLeft(
             f"No slice is left that is {min_distance_mm:g} mm from the labeled ones: allow a "
             "smaller distance."
         )
@@ -182,7 +186,7 @@ def _worth_looking(
             if "labeled" in strategy.needs:
                 return some
             return {name: case for name, case in some.items() if is_open(case)}
-    raise SelectionError(_nothing_left(study, cases))
+    raise NothingLeft(_nothing_left(study, cases))
 
 
 def _nothing_left(study: Study, cases: dict[str, CaseEvidence]) -> str:
