@@ -119,6 +119,16 @@ class Candidates:
         return self.annotated.any(axis=1)
 
     @property
+    def elsewhere(self) -> np.ndarray:
+        """How many slices of other planes of its volume are labeled, as in `labeled`: (n,)."""
+        counts = np.zeros(len(self.cases), int)
+        for number, case in enumerate(self.cases):
+            if case.elsewhere is not None:
+                marks = case.elsewhere if self.focus is None else case.elsewhere[:, [self.focus]]
+                counts[number] = marks.any(axis=1).sum()
+        return counts[self.case]
+
+    @property
     def unlearned(self) -> np.ndarray:
         """Labeled, for the label in focus or else for any, since the model was trained (n,)."""
         marks = self._concatenated([
