@@ -76,6 +76,13 @@ class Candidates:
         """Voxels of each label in each candidate, as the model sees it (n, labels)."""
         return self.stacked("foreground", (0, len(self.labels)))
 
+    @property
+    def seen(self) -> np.ndarray:
+        """Where the model sees a structure, the one in focus if there is one: bool (n,)."""
+        if self.focus is None:
+            return self.foreground.any(axis=1)
+        return self.foreground[:, self.focus] > 0
+
     def measure(self, need: str) -> np.ndarray:
         """A measure named in the strategy's needs (n,): of the label in focus, else overall.
 

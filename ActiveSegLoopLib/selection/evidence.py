@@ -21,11 +21,12 @@ class CaseEvidence:
     annotated: bool (items, labels). unlearned: what of it the model that is asked wasn't trained
     on, bool (items, labels); None is nothing. elsewhere: which slices of the other planes are
     annotated, bool (their slices, labels); None is none. refused: items that a person skipped or
-    flagged, bool (items,). spacing: mm from slice to slice (NaN for a volume). What only some strategies need
-    is None where it wasn't asked for: measures by name; foreground, the voxels of each label as
-    the model sees them (items, labels); features of the network (items, F); image, features of
-    the image alone (items, F); agreement, Zhang's P-DSC (items,); dice, the model's true Dice
-    on what is labeled, NaN elsewhere (items,).
+    flagged, bool (items,). spacing: mm from slice to slice (NaN for a volume). What only some
+    strategies need is None where it wasn't asked for: measures by name; foreground, the voxels of
+    each label as the model sees them (items, labels); features of the network (items, F); image,
+    features of the image alone (items, F); agreement, Zhang's P-DSC (items,), and label_agreement
+    that of each label, NaN where it isn't at all (items, labels); dice, the model's true Dice on
+    what is labeled, NaN elsewhere (items,).
     """
 
     name: str
@@ -38,6 +39,7 @@ class CaseEvidence:
     features: np.ndarray | None = None
     image: np.ndarray | None = None
     agreement: np.ndarray | None = None
+    label_agreement: np.ndarray | None = None
     dice: np.ndarray | None = None
     unlearned: np.ndarray | None = None
     elsewhere: np.ndarray | None = None

@@ -44,6 +44,9 @@ def evidence(random, name, slices=None, unit="slice"):
         features=random.normal(size=(slices, 3)).astype(np.float32),
         image=random.normal(size=(slices, 4)),
         agreement=random.random(slices),
+        label_agreement=np.where(
+            random.random((slices, 2)) < 0.7, random.random((slices, 2)), np.nan
+        ),
         dice=np.where(random.random(slices) < 0.5, random.random(slices), np.nan),
     )
 

@@ -89,6 +89,15 @@ def test_attention_is_compared_with_the_true_dice_of_what_is_labeled(study):
     assert ("P-DSC" in found[0].reason) != ("entropy, as the attention's rank" in found[0].reason)
 
 
+def test_attention_is_known_for_each_label_of_the_model(study):
+    attentive = Predictor(model(attention=True), torch.device("cpu"))
+    study.add_label(Label("nerve", 9, "nerve"))
+    found = propose(study, "slice", 3, "attention", predictor=attentive, per_class=True)
+    said = {p.label: p.reason for p in found}
+    assert "agree little on 'liver' (P-DSC" in said["liver"]
+    assert "(nothing is known of 'nerve' there)" in said["nerve"]
+
+
 @pytest.mark.parametrize("unit", ["slice", "volume"])
 def test_the_defaults_need_nothing_said(study, predictor, unit):
     first = propose(study, unit, 2)

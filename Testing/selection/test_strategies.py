@@ -120,6 +120,24 @@ def test_attention_takes_the_lowest_agreement():
     assert reasons[0].startswith("attention and segmentation agree little (P-DSC 0.20)")
 
 
+def test_attention_goes_by_the_agreement_on_the_label_whose_turn_it_is():
+    per_label = np.array([[0.9, 0.1], [0.2, 0.8], [np.nan, 0.7], [0.6, np.nan]])
+    case = made_case(
+        slices=4, agreement=np.array([0.5, 0.5, 0.1, 0.4]), dice=np.full(4, np.nan),
+        label_agreement=per_label,
+    )
+    places, reasons = picks("attention", candidates(case, count=2), per_class=True)
+    assert places == [("a", 1), ("a", 0)]
+    assert reasons[0].startswith("attention and segmentation agree little on 'artery' (P-DSC 0.20)")
+    assert picks("attention", candidates(case, count=1))[0] == [("a", 2)], "of all labels together"
+    blind = made_case(
+        slices=4, agreement=np.array([0.5, 0.5, 0.1, 0.4]), dice=np.full(4, np.nan),
+        label_agreement=per_label * [1, np.nan],
+    )
+    places, reasons = picks("attention", candidates(blind, count=2), per_class=True)
+    assert places[1] == ("a", 2) and "(nothing is known of 'vein' there)" in reasons[1]
+
+
 @pytest.mark.parametrize(
     "agreement, words",
     [
@@ -181,6 +199,14 @@ def test_core_set_takes_what_is_farthest_from_all_that_is_labeled():
     background[3] = 0
     case = made_case(slices=5, labeled=(0,), features=features, foreground=background)
     assert [i for _, i in picks("core_set", candidates(case, count=4))[0]][-1] == 3
+
+
+def test_core_set_keeps_to_slices_with_the_label_whose_turn_it_is():
+    features = np.array([[0, 3], [1, 3], [10, 3], [11, 3], [5, 3]], float)
+    foreground = np.array([[1, 1], [0, 1], [0, 1], [0, 1], [1, 0]])
+    case = made_case(slices=5, labeled=(0,), features=features, foreground=foreground)
+    places, _ = picks("core_set", candidates(case, count=2), per_class=True)
+    assert places == [("a", 4), ("a", 3)]
 
 
 def test_typical_and_diverse_takes_the_middle_of_each_group():

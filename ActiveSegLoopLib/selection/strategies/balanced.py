@@ -39,7 +39,7 @@ def balanced(candidates: Candidates) -> Ranking:
     reason, beyond the structures, must not catch up. Volumes with the fewest labeled slices come
     first.
     """
-    seen, error = _seen(candidates), candidates.measure("error")
+    seen, error = candidates.seen, candidates.measure("error")
     evenly = error[seen].mean() if seen.any() else 1.0
     votes = _votes(candidates)
     together = (1 - evenly) * votes + evenly * _base(candidates)
@@ -71,16 +71,9 @@ def stratified_foreground(candidates: Candidates) -> Ranking:
     All labeled slices count as picked: their places are what it levels.
     """
     # The random part decides between volumes, where all places are alike.
-    scores = (_seen(candidates) + 1e-3) / (1 + _crowd(candidates, candidates.labeled))
+    scores = (candidates.seen + 1e-3) / (1 + _crowd(candidates, candidates.labeled))
     scores *= 1 + 0.1 * candidates.uniform("random")
     return Ranking(scores, "drawn where the model sees a structure, at a place with few labels")
-
-
-def _seen(candidates: Candidates) -> np.ndarray:
-    """Where the model sees a structure, the one in focus if there is one: bool (n,)."""
-    if candidates.focus is None:
-        return candidates.foreground.any(axis=1)
-    return candidates.foreground[:, candidates.focus] > 0
 
 
 def _votes(candidates: Candidates) -> np.ndarray:
