@@ -102,12 +102,7 @@ def propose(
     for note in candidates.notes:
         report("message", text=note)
     if not found:
-        if min_distance_mm is None:
-            raise SelectionError("No case with anything left to propose could be looked at.")
-        raise NothingLeft(
-            f"No slice is left that is {min_distance_mm:g} mm from the labeled ones: allow a "
-            "smaller distance."
-        )
+        raise _nothing_found(seen, chosen, unit, min_distance_mm, per_class)
     return found
 
 
@@ -177,8 +172,7 @@ def _worth_looking(
     validating = {revision.case for revision in current.validation} if current else set()
 
     def is_open(case: CaseEvidence) -> bool:
-        labeled = case.annotated.all(axis=1) if per_class else case.annotated.any(axis=1)
-        return bool((~labeled & ~case.refused).any())
+        return _is_open(case, per_class)
 
     training = {name: case for name, case in cases.items() if name not in validating}
     for some in (training, cases):
@@ -187,6 +181,30 @@ def _worth_looking(
                 return some
             return {name: case for name, case in some.items() if is_open(case)}
     raise NothingLeft(_nothing_left(study, cases))
+
+
+def _is_open(case: CaseEvidence, per_class: bool) -> bool:
+    """Whether something of a case may still be proposed."""
+    labeled = case.annotated.all(axis=1) if per_class else case.annotated.any(axis=1)
+    return bool((~labeled & ~case.refused).any())
+
+
+def _nothing_found(
+    seen: list[CaseEvidence], chosen: Strategy, unit: str, min_distance_mm: float | None,
+    per_class: bool,
+) -> SelectionError:
+    """Why nothing was picked of cases that were looked at."""
+    if not any(_is_open(case, per_class) for case in seen):
+        return SelectionError("No case with anything left to propose could be looked at.")
+    if unit == "slice" and min_distance_mm is not None:
+        return NothingLeft(
+            f"No slice is left that is {min_distance_mm:g} mm from the labeled ones: allow a "
+            "smaller distance."
+        )
+    return SelectionError(
+        f"The strategy '{chosen.name}' finds no {unit} worth labeling in what is left: use another "
+        "strategy."
+    )
 
 
 def _nothing_left(study: Study, cases: dict[str, CaseEvidence]) -> str:

@@ -300,6 +300,16 @@ def test_nothing_left_is_a_sentence(study, tmp_path):
         propose(empty)
 
 
+def test_a_strategy_that_finds_nothing_worth_it_is_named(study, monkeypatch):
+    def nothing(candidates: Candidates) -> Ranking:
+        return Ranking(np.full(len(candidates), -np.inf), "never")
+
+    monkeypatch.setitem(STRATEGIES, "random", replace(STRATEGIES["random"], rank=nothing))
+    for unit in ("slice", "volume"):
+        with pytest.raises(SelectionError, match=f"'random' finds no {unit} worth labeling"):
+            propose(study, unit, strategy="random")
+
+
 def test_stopping_proposes_nothing(study):
     asked = iter([False, False, True])
     with pytest.raises(Stopped):

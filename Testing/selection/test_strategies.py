@@ -267,7 +267,20 @@ def test_representative_takes_a_bad_but_ordinary_volume_of_each_kind():
     places, reasons = picks("representative", candidates(*cases, unit="volume", count=2))
     numbers = sorted(int(name) for name, _ in places)
     assert numbers[0] < 12 <= numbers[1] and all(n % 12 >= 3 for n in numbers)
-    assert "stands for 12 like volumes" in reasons[0]
+    assert reasons[0].startswith("stands for 11 other volumes like it, Dice of 0.")
+
+
+def test_representative_counts_the_other_volumes_that_are_alike():
+    cases = [
+        made_case(f"{n}", 1, plane=None, features=np.full((1, 3), float(value)),
+                  measures={"error": scored([0.25])})
+        for n, value in enumerate((0, 0.1, 90))
+    ]
+    _, reasons = picks("representative", candidates(*cases, unit="volume", count=2))
+    assert reasons == [
+        "stands for 1 other volume like it, Dice of 0.75 expected",
+        "unlike all other volumes, Dice of 0.75 expected",
+    ]
 
 
 def test_a_name_with_an_aggregation_is_the_same_strategy_with_that():

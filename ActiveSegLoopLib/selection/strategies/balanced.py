@@ -55,7 +55,7 @@ def balanced(candidates: Candidates) -> Ranking:
         if votes[i] >= 1:
             return f"much uncertain{worst(i)}{expected} at {place}"
         if seen[i]:
-            return f"checks {place}, where less is uncertain{expected}"
+            return f"checks what the model draws at {place}{expected}"
         return f"shows where the structures end, at {place}"
 
     return Ranking(scores, reason)

@@ -37,6 +37,9 @@ def representative(candidates: Candidates) -> Ranking:
 
     def reason(i: int) -> str:
         expected = unknown or f"Dice of {1 - error[i]:.2f} expected"
-        return f"stands for {sizes[group[i]]} like volumes, {expected}"
+        others = int(sizes[group[i]]) - 1
+        if not others:
+            return f"unlike all other volumes, {expected}"
+        return f"stands for {others} other volume{'s' * (others > 1)} like it, {expected}"
 
     return Ranking(one_per_group(group, worth, have), reason)
