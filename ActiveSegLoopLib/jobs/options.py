@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from pathlib import Path
 
@@ -52,6 +53,17 @@ def not_negative(text: str) -> int:
     if not re.fullmatch(r"\d+", text):
         raise argparse.ArgumentTypeError(f"'{text}' isn't a whole number from 0 on")
     return int(text)
+
+
+def millimeters(text: str) -> float:
+    """A distance of 0 mm or more."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' isn't a distance in mm, 0 or more")
+    return number
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -6,6 +6,10 @@ import torch
 from monai.networks.blocks import ChannelSELayer
 from torch import Tensor, nn
 
+# The logit of a label that was never learned (see unlearned.py): its probability is exactly 0, and
+# half precision can hold it. As a bias of the spatial path it says so of a network with attention.
+SILENT = -1000.0
+
 
 class ConcurrentAttention(nn.Module):
     """Reweights C feature maps by channel attention times C-channel spatial attention.
@@ -24,4 +28,8 @@ class ConcurrentAttention(nn.Module):
         """The reweighted maps and the attention maps, both (batch, C, z, y, x)."""
         gate = self.channel(features.mean(dim=(2, 3, 4)))[:, :, None, None, None]
         attention = torch.sigmoid(self.spatial(features)) * gate
-        return features * attention, attention
+        reweighted = features * attention
+        # Attention of 0 would leave a logit of 0.
+        bias = self.spatial.bias.detach()
+        silent = torch.where(bias <= SILENT / 2, SILENT, 0.0).to(reweighted.dtype)
+        return reweighted + silent[:, None, None, None], attention

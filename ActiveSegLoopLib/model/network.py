@@ -226,13 +226,13 @@ class UNet(nn.Module):
 def _through(block: nn.Module, image: Tensor) -> Tensor:
     """A block's output.
 
-    In full precision where it is trained on a CPU and 2 slices deep: there the weight gradient of a
-    3 x 3 x 3 convolution in bfloat16 reads memory that nothing was written to (oneDNN in PyTorch
-    2.13), so that trainings differed by chance or ended with NaN.
+    In full precision where it is trained on a CPU and 1 or 2 slices deep: there the weight gradient
+    of a 3 x 3 x 3 convolution in bfloat16 reads memory that nothing was written to (oneDNN in
+    PyTorch 2.13), so that trainings differed by chance or ended with NaN.
     """
     device = image.device.type
     depth = math.ceil(image.shape[2] / block.conv1.conv.stride[0])
-    if device == "cpu" and depth == 2 and torch.is_grad_enabled():
+    if device == "cpu" and depth <= 2 and torch.is_grad_enabled():
         with torch.autocast(device, enabled=False):
             return block(image.float())
     return block(image)

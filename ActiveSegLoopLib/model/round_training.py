@@ -131,10 +131,19 @@ class RoundTraining:
             name, preparation, self.recipe, self.device, self.round.seed, self.process, self.work,
             mirror=not self.schema.sides_matter, report=self.report,
             should_stop=self.should_stop, initial=self.earlier and getattr(self.earlier, name),
+            # The locator tells labels from background only, not from each other.
+            unlearned=self._unlearned() if name == "segmenter" else (),
         )
         network, result = stage.train(self.training, self.validation)
         self.device = stage.device
         return network, asdict(result)
+
+    def _unlearned(self) -> list[int]:
+        """Positions of the labels that none of the revisions trained on is annotated for."""
+        entries = [entry for revision in self.round.revisions for entry in revision.annotations]
+        ids = self.schema.ids
+        learned = {id for entry in entries if entry.slices != {} for id in entry.classes or ids}
+        return [position for position, id in enumerate(ids) if id not in learned]
 
     def _earlier_model(self) -> Model | None:
         """The model whose weights this training starts with; None for a fresh start."""

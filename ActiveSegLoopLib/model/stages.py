@@ -22,6 +22,7 @@ from ActiveSegLoopLib.model.prepared import StoredCase
 from ActiveSegLoopLib.model.preparing import LabeledCase, Preparation
 from ActiveSegLoopLib.model.presets import Preset
 from ActiveSegLoopLib.model.trainer import Stopped, Trainer, TrainingResult
+from ActiveSegLoopLib.model.unlearned import silence, start_from
 
 
 class StageTraining:
@@ -29,7 +30,8 @@ class StageTraining:
 
     When the GPU's memory is too small the patch is halved, and when that doesn't help the CPU
     goes on; both are reported as warnings. The weights start as those of `initial`, if that has
-    the planned network's shape.
+    the planned network's shape. `unlearned`: positions of the labels that no training case is
+    annotated for; the network gives them probability 0.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class StageTraining:
         report: Callable[..., None],
         should_stop: Callable[[], bool],
         initial: UNet | None = None,
+        unlearned: Sequence[int] = (),
     ) -> None:
         self.name = name
         self.preparation = preparation
@@ -57,6 +60,7 @@ class StageTraining:
         self.report = report
         self.should_stop = should_stop
         self.initial = initial
+        self.unlearned = unlearned
 
     def train(
         self, training: Sequence[LabeledCase], validation: Sequence[LabeledCase]
@@ -114,13 +118,16 @@ class StageTraining:
         torch.manual_seed(self.seed)
         network = UNet(stage.network)
         if self.initial is not None and self.initial.settings == stage.network:
-            network.load_state_dict(self.initial.state_dict())
+            start_from(network, self.initial)
+        silence(network, self.unlearned)
         trainer = Trainer(
             self.name, network, batches, settings, self.device, self.folder,
             (lambda net: self._mean_dice(net, stage, held_out)) if held_out else None,
             self.report, self.should_stop,
         )
-        return network, trainer.run()
+        result = trainer.run()
+        silence(network, self.unlearned)  # Weight decay has moved it a little.
+        return network, result
 
     def _mean_dice(self, network: nn.Module, stage: StagePlan, cases: list[StoredCase]) -> float:
         """Mean over cases and labels of the Dice on annotated voxels; 0 if no label is there."""

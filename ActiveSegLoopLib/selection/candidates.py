@@ -76,6 +76,13 @@ class Candidates:
         """Voxels of each label in each candidate, as the model sees it (n, labels)."""
         return self.stacked("foreground", (0, len(self.labels)))
 
+    @property
+    def seen(self) -> np.ndarray:
+        """Where the model sees a structure, the one in focus if there is one: bool (n,)."""
+        if self.focus is None:
+            return self.foreground.any(axis=1)
+        return self.foreground[:, self.focus] > 0
+
     def measure(self, need: str) -> np.ndarray:
         """A measure named in the strategy's needs (n,): of the label in focus, else overall.
 
@@ -117,6 +124,16 @@ class Candidates:
         if self.focus is not None:
             return self.annotated[:, self.focus]
         return self.annotated.any(axis=1)
+
+    @property
+    def elsewhere(self) -> np.ndarray:
+        """How many slices of other planes of its volume are labeled, as in `labeled`: (n,)."""
+        counts = np.zeros(len(self.cases), int)
+        for number, case in enumerate(self.cases):
+            if case.elsewhere is not None:
+                marks = case.elsewhere if self.focus is None else case.elsewhere[:, [self.focus]]
+                counts[number] = marks.any(axis=1).sum()
+        return counts[self.case]
 
     @property
     def unlearned(self) -> np.ndarray:

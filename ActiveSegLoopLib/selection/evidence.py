@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ActiveSegLoopLib.images.geometry import Geometry
+from ActiveSegLoopLib.images.geometry import PLANES, Geometry
 from ActiveSegLoopLib.selection.scores import Measure
 from ActiveSegLoopLib.study.annotation import Annotation
 from ActiveSegLoopLib.study.coverage import annotated_slices, annotated_volume
@@ -19,12 +19,14 @@ class CaseEvidence:
     """A case and its items: the slices of a plane, or the volume as its only item (plane None).
 
     annotated: bool (items, labels). unlearned: what of it the model that is asked wasn't trained
-    on, bool (items, labels); None is nothing. refused: items that a person skipped or flagged, bool
-    (items,). spacing: mm from slice to slice (NaN for a volume). What only some strategies need
-    is None where it wasn't asked for: measures by name; foreground, the voxels of each label as
-    the model sees them (items, labels); features of the network (items, F); image, features of
-    the image alone (items, F); agreement, Zhang's P-DSC (items,); dice, the model's true Dice
-    on what is labeled, NaN elsewhere (items,).
+    on, bool (items, labels); None is nothing. elsewhere: which slices of the other planes are
+    annotated, bool (their slices, labels); None is none. refused: items that a person skipped or
+    flagged, bool (items,). spacing: mm from slice to slice (NaN for a volume). What only some
+    strategies need is None where it wasn't asked for: measures by name; foreground, the voxels of
+    each label as the model sees them (items, labels); features of the network (items, F); image,
+    features of the image alone (items, F); agreement, Zhang's P-DSC (items,), and label_agreement
+    that of each label, NaN where it isn't at all (items, labels); dice, the model's true Dice on
+    what is labeled, NaN elsewhere (items,).
     """
 
     name: str
@@ -37,8 +39,10 @@ class CaseEvidence:
     features: np.ndarray | None = None
     image: np.ndarray | None = None
     agreement: np.ndarray | None = None
+    label_agreement: np.ndarray | None = None
     dice: np.ndarray | None = None
     unlearned: np.ndarray | None = None
+    elsewhere: np.ndarray | None = None
 
     @property
     def items(self) -> int:
@@ -73,8 +77,13 @@ def annotation_evidence(
             return annotated_volume(some, geometry, schema)[None]
         return annotated_slices(some, geometry, plane, schema)
 
+    others = [annotated_slices(annotations, geometry, p, schema) for p in PLANES if p != plane]
+
     annotated = covered(annotations)
     marks = np.zeros(len(annotated), bool)
     marks[slice(None) if refused is None else list(refused)] = True
     unlearned = annotated & ~covered(learned)
-    return CaseEvidence(name, geometry, plane, annotated, marks, unlearned=unlearned)
+    return CaseEvidence(
+        name, geometry, plane, annotated, marks, unlearned=unlearned,
+        elsewhere=np.concatenate(others),
+    )

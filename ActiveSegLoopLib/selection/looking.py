@@ -52,7 +52,7 @@ class Look:
             maps = self._maps(case, volumes)
             evidence = with_maps(evidence, maps, self.strategy, schema)
             if "attention" in needs:
-                evidence = _with_agreement(evidence, maps, study, case)
+                evidence = _with_agreement(evidence, maps, study, case, schema)
         elif sees_model:
             labelmap = self.predictor.segment(volumes).labelmap
             evidence = replace(
@@ -105,22 +105,27 @@ def with_maps(
 
 
 def _with_agreement(
-    evidence: CaseEvidence, maps: Maps, study: Study, case: Case
+    evidence: CaseEvidence, maps: Maps, study: Study, case: Case, schema: LabelSchema
 ) -> CaseEvidence:
     """With Zhang's P-DSC of each slice, and the true Dice of those that are labeled."""
     if maps.attention is None:
         return evidence  # a model without attention
     from ActiveSegLoopLib.selection.attention_maps import p_scores
 
-    agreement = p_scores(maps, evidence.plane).dice
+    scores = p_scores(maps, evidence.plane)
+    unknown = np.full(evidence.items, np.nan)
+    values = [label.value for label in schema.labels]
+    per_label = np.stack([scores.labels.get(value, unknown) for value in values], axis=1)
     dice = np.full(evidence.items, np.nan)
     revision = study.latest(case)
     labeled = evidence.annotated.all(axis=1)
     if revision is not None and labeled.any():
         truth = as_items(study.labelmap(revision).array, case.geometry, evidence.plane)[labeled]
         found = as_items(maps.plain.array, case.geometry, evidence.plane)[labeled]
-        dice[labeled] = mean_dice(truth, found, [label.value for label in study.schema.labels])
-    return replace(evidence, agreement=agreement, dice=dice)
+        dice[labeled] = mean_dice(truth, found, values)
+    return replace(
+        evidence, agreement=scores.dice, label_agreement=per_label, dice=dice
+    )
 
 
 def mean_dice(truth: np.ndarray, found: np.ndarray, values: Sequence[int]) -> np.ndarray:

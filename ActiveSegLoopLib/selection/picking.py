@@ -96,7 +96,7 @@ def _allowed(
         # A hair less, so that 3 slices of 0.1 mm are 0.3 mm apart.
         allowed &= candidates.distance >= wanted * (1 - 1e-9)
         if strategy.volumes_first and allowed.any():
-            had = candidates.per_case(picked | candidates.labeled)
+            had = candidates.per_case(picked | candidates.labeled) + candidates.elsewhere
             allowed &= had == had[allowed].min()
     return allowed
 
@@ -117,10 +117,18 @@ def _ranking(candidates: Candidates, strategy: Strategy) -> Ranking:
 def _with_distance(reason: str, candidates: Candidates, number: int) -> str:
     if candidates.unit == "volume":
         return reason
-    if not candidates.labeled[candidates.case == candidates.case[number]].any():
-        return f"{reason}, in a volume without labeled slices"
-    marked = candidates.labeled
-    mine = marked & (candidates.case == candidates.case[number])
+    mine = candidates.labeled & (candidates.case == candidates.case[number])
+    if not mine.any():
+        return f"{reason}, in a volume without {_what_lacks(candidates, number)}"
     away = np.abs(candidates.index[mine] - candidates.index[number]).min()
     distance = away * candidates.spacing[number]
     return f"{reason}, {distance:.3g} mm from the nearest labeled slice"
+
+
+def _what_lacks(candidates: Candidates, number: int) -> str:
+    """Which slices a volume has none of: of any plane, or labeled ones of this plane."""
+    plane = candidates.cases[candidates.case[number]].plane
+    slices = f"{plane} slices" if candidates.elsewhere[number] else "slices"
+    if candidates.focus is None:
+        return f"labeled {slices}"
+    return f"{slices} labeled for '{candidates.labels[candidates.focus].name}'"

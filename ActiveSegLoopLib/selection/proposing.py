@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from ActiveSegLoopLib.model.prediction import Predictor
 
 
+class NothingLeft(SelectionError):
+    """All that the rules allow is labeled: there is nothing more to propose."""
+
+
 def propose(
     study: Study,
     unit: str = "slice",
@@ -51,8 +55,8 @@ def propose(
     others. min_distance_mm, per_case and per_class as in picking.Rules. passes: of MC dropout,
     where the strategy needs them. round_index: which round of proposals this is, from 0 (default:
     the number of finished rounds), of about `rounds`. A case that can't be looked at is left out
-    with a warning. Raises SelectionError when nothing is left, or the strategy needs a model and
-    there is none; Stopped when should_stop() became true.
+    with a warning. Raises NothingLeft when nothing is left under the rules, SelectionError when the
+    strategy needs a model and there is none; Stopped when should_stop() became true.
     """
     _check(unit, count, plane, min_distance_mm, per_case)
     current = study.current_round()
@@ -99,12 +103,7 @@ def propose(
     for note in candidates.notes:
         report("message", text=note)
     if not found:
-        if min_distance_mm is None:
-            raise SelectionError("No case with anything left to propose could be looked at.")
-        raise SelectionError(
-            f"No slice is left that is {min_distance_mm:g} mm from the labeled ones: allow a "
-            "smaller distance."
-        )
+        raise _nothing_found(seen, chosen, unit, min_distance_mm, per_class)
     return found
 
 
@@ -174,8 +173,7 @@ def _worth_looking(
     validating = {revision.case for revision in current.validation} if current else set()
 
     def is_open(case: CaseEvidence) -> bool:
-        labeled = case.annotated.all(axis=1) if per_class else case.annotated.any(axis=1)
-        return bool((~labeled & ~case.refused).any())
+        return _is_open(case, per_class)
 
     training = {name: case for name, case in cases.items() if name not in validating}
     for some in (training, cases):
@@ -183,7 +181,31 @@ def _worth_looking(
             if "labeled" in strategy.needs:
                 return some
             return {name: case for name, case in some.items() if is_open(case)}
-    raise SelectionError(_nothing_left(study, cases))
+    raise NothingLeft(_nothing_left(study, cases))
+
+
+def _is_open(case: CaseEvidence, per_class: bool) -> bool:
+    """Whether something of a case may still be proposed."""
+    labeled = case.annotated.all(axis=1) if per_class else case.annotated.any(axis=1)
+    return bool((~labeled & ~case.refused).any())
+
+
+def _nothing_found(
+    seen: list[CaseEvidence], chosen: Strategy, unit: str, min_distance_mm: float | None,
+    per_class: bool,
+) -> SelectionError:
+    """Why nothing was picked of cases that were looked at."""
+    if not any(_is_open(case, per_class) for case in seen):
+        return SelectionError("No case with anything left to propose could be looked at.")
+    if unit == "slice" and min_distance_mm is not None:
+        return NothingLeft(
+            f"No slice is left that is {min_distance_mm:g} mm from the labeled ones: allow a "
+            "smaller distance."
+        )
+    return SelectionError(
+        f"The strategy '{chosen.name}' finds no {unit} worth labeling in what is left: use another "
+        "strategy."
+    )
 
 
 def _nothing_left(study: Study, cases: dict[str, CaseEvidence]) -> str:

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ActiveSegLoopLib.model.prediction import Predictor
-from ActiveSegLoopLib.selection.proposing import propose
+from ActiveSegLoopLib.selection.proposal import Proposal
+from ActiveSegLoopLib.selection.proposing import NothingLeft, propose
 from ActiveSegLoopLib.simulation.experiment import Experiment
 from ActiveSegLoopLib.simulation.labeling import LabelingEffort, label_case, labeled_slices
 from ActiveSegLoopLib.simulation.records import finished_rounds, plain
@@ -71,7 +72,6 @@ class ActiveRun(Run):
         return json.loads(path.read_text(encoding="utf-8"))
 
     def _propose(self, number: int) -> list[dict]:
-        settings = self.settings
         if number > 0 and self.lines[-1]["share"] >= 1:
             return []
         if self.key.strategy == FULL:
@@ -79,8 +79,16 @@ class ActiveRun(Run):
                 {"case": case.name, "unit": "volume", "plane": None, "index": None}
                 for case in self.study.cases("pool")
             ]
-        first = number == 0
-        found = propose(
+        try:
+            return [proposal.to_dict() for proposal in self._asked(number)]
+        except NothingLeft:
+            if number == 0:
+                raise
+            return []  # The rules keep back what isn't labeled: the run ends here.
+
+    def _asked(self, number: int) -> list[Proposal]:
+        settings, first = self.settings, number == 0
+        return propose(
             self.study,
             unit=settings.unit,
             count=settings.start if first else settings.step,
@@ -97,7 +105,6 @@ class ActiveRun(Run):
             rounds=settings.rounds,
             should_stop=self.place.should_stop,
         )
-        return [proposal.to_dict() for proposal in found]
 
     def _label(self, batch: Sequence[dict], number: int) -> LabelingEffort:
         slices: dict[str, list[int] | None] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -56,6 +57,10 @@ class ExperimentSettings:
         for name in ("start", "step", "rounds", "seeds"):
             if getattr(self, name) < 1:
                 raise SimulationError(f"An experiment needs at least 1 for {name}.")
+        for name in ("min_distance_mm", "tolerance_mm"):
+            distance = getattr(self, name)
+            if distance is not None and not 0 <= distance < math.inf:
+                raise SimulationError(f"The {name} must be 0 mm or more, not {distance}.")
         if not self.strategies:
             raise SimulationError("An experiment needs at least one strategy.")
         reserved = sorted({START, FULL} & set(self.strategies))

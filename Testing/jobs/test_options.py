@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ActiveSegLoopLib.jobs.options import names, not_negative, positive, seconds, slices
+from ActiveSegLoopLib.jobs.options import (
+    millimeters,
+    names,
+    not_negative,
+    positive,
+    seconds,
+    slices,
+)
 
 
 def test_slices_are_a_plane_and_numbers_and_ranges():
@@ -42,3 +49,10 @@ def test_numbers_are_whole_and_in_range():
     for read, text in ((positive, "0"), (positive, "1.5"), (not_negative, "-1"), (names, " ,")):
         with pytest.raises(ArgumentTypeError):
             read(text)
+
+
+def test_a_distance_is_a_number_of_millimeters_from_0_on():
+    assert millimeters("0") == 0 and millimeters("2.5") == 2.5
+    for text in ("-3", "nan", "inf", "wide"):
+        with pytest.raises(ArgumentTypeError, match="isn't a distance in mm"):
+            millimeters(text)

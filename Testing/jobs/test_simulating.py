@@ -116,6 +116,15 @@ def test_what_can_not_be_done_is_one_sentence(data, tmp_path, capsys, more, said
     assert not (tmp_path / "out").exists(), "The corrected command finds a new folder."
 
 
+@pytest.mark.parametrize(("option", "value"), [
+    ("--min-distance", "-3"), ("--min-distance", "nan"), ("--tolerance", "-2"),
+])
+def test_a_distance_that_there_is_not_is_refused(data, tmp_path, capsys, option, value):
+    assert call(*options(data, tmp_path / "out", option, value)) == 2
+    assert f"'{value}' isn't a distance in mm" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_image_without_true_labels_is_refused_by_name(data, tmp_path, capsys):
     (tmp_path / "labels").mkdir()
     arguments = options(data, tmp_path / "out", "--labels", tmp_path / "labels")

@@ -22,7 +22,7 @@ from ActiveSegLoopLib.model.trainer import Stopped, Trainer, TrainingSettings
 QUICK = TrainingSettings(iterations=8, batch_size=2, warm_up=1, validations=4, patience=0)
 
 
-def ball_cases(count=2, size=12) -> list[PreparedCase]:
+def ball_cases(count=2, size=12, slices=np.s_[:]) -> list[PreparedCase]:
     cases = []
     for index in range(count):
         random = np.random.default_rng(index)
@@ -30,6 +30,7 @@ def ball_cases(count=2, size=12) -> list[PreparedCase]:
         ball = (z - 6) ** 2 + (y - 6) ** 2 + (x - 5 - index) ** 2 < 12
         channels = ball.astype(np.uint8)
         image = (ball + 0.1 * random.standard_normal(ball.shape))[None].astype(np.float16)
+        channels, image = channels[slices], image[:, slices]
         codes, subsets = np.ones_like(channels), np.array([[False], [True]])
         points = patch_points(channels, codes, subsets)
         cases.append(PreparedCase(str(index), image, channels, codes, subsets, points))
@@ -180,3 +181,15 @@ def test_a_loss_that_is_not_a_number_stops_training_with_a_sentence(tmp_path):
         next(training.network.parameters()).fill_(math.nan)
     with pytest.raises(ModelError, match="lower the learning rate"):
         training.run()
+
+
+def test_volumes_of_one_slice_can_be_trained_on_a_cpu_that_is_faster_in_bfloat16(tmp_path):
+    torch.manual_seed(3)
+    network = UNet(NetworkSettings(1, 2, (8, 16), ((3, 3, 3),) * 2, ((1, 2, 2),)))
+    cases = ball_cases(size=32, slices=np.s_[6:7])
+    batches = PatchBatches(cases, (1, 32, 32), (1, 1, 1), 4, 5, AugmentationSettings())
+    result = Trainer(
+        "segmenter", network, batches, replace(QUICK, iterations=40), torch.device("cpu"),
+        tmp_path, None, lambda kind, **data: None, lambda: False,
+    ).run()
+    assert len(result.losses) == 40 and np.isfinite(result.losses).all()

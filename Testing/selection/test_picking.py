@@ -44,6 +44,9 @@ def evidence(random, name, slices=None, unit="slice"):
         features=random.normal(size=(slices, 3)).astype(np.float32),
         image=random.normal(size=(slices, 4)),
         agreement=random.random(slices),
+        label_agreement=np.where(
+            random.random((slices, 2)) < 0.7, random.random((slices, 2)), np.nan
+        ),
         dice=np.where(random.random(slices) < 0.5, random.random(slices), np.nan),
     )
 
@@ -166,6 +169,38 @@ def test_the_reason_tells_how_far_the_nearest_labeled_slice_is():
         "as told, 7 mm from the nearest labeled slice",
         "as told, in a volume without labeled slices",
     ]
+
+
+def elsewhere(*labels):
+    """Two sagittal slices of ten, labeled for the labels at these positions."""
+    marks = np.zeros((10, 2), bool)
+    marks[np.ix_([2, 5], labels)] = True
+    return marks
+
+
+def test_the_reason_tells_slices_of_other_planes_and_labels_apart():
+    other_plane = made_case(slices=3, spacing=9, elsewhere=elsewhere(0))
+    reasons = [p.reason for p in pick(candidates(other_plane), by_score([1, 0, 0]), Rules())]
+    assert reasons == ["as told, in a volume without labeled axial slices"]
+    annotated = np.zeros((3, 2), bool)
+    annotated[2, 0] = True
+    other_label = replace(other_plane, annotated=annotated)
+    (found,) = pick(candidates(other_label), by_score([1, 0, 0]), Rules(per_class=True))
+    assert found.reason == "as told, in a volume without slices labeled for 'vein'"
+    both = replace(other_plane, elsewhere=elsewhere(0, 1))
+    (found,) = pick(candidates(both), by_score([1, 0, 0]), Rules(per_class=True))
+    assert found.reason == "as told, in a volume without axial slices labeled for 'artery'"
+
+
+def test_labels_in_other_planes_count_where_volumes_with_the_fewest_come_first():
+    cases = [made_case("a", 9, elsewhere=elsewhere(0)), made_case("b", 9), made_case("c", 9)]
+    scores = np.r_[np.full(9, 3), np.full(9, 2), np.full(9, 1)]
+    strategy = by_score(scores, volumes_first=True)
+    assert [c for c, _ in picked(candidates(*cases, count=5), strategy)] == list("bcbca")
+    found = candidates(*cases, count=4)
+    focused = [(p.focus, found.cases[found.case[p.number]].name)
+               for p in pick(found, strategy, Rules(per_class=True))]
+    assert focused == [(0, "b"), (1, "a"), (0, "c"), (1, "a")], "no vein is labeled"
 
 
 def test_the_registrys_needs_name_measures():

@@ -100,6 +100,15 @@ def test_the_agreement_is_noted_with_the_plane_that_was_looked_at(study):
     assert set(point.p_scores) == {"coronal"} and 0 <= point.p_scores["coronal"] <= 1
 
 
+def test_attention_is_known_for_each_label_of_the_model(study):
+    attentive = Predictor(model(attention=True), torch.device("cpu"))
+    study.add_label(Label("nerve", 9, "nerve"))
+    found = propose(study, "slice", 3, "attention", predictor=attentive, per_class=True)
+    said = {p.label: p.reason for p in found}
+    assert "agree little on 'liver' (P-DSC" in said["liver"]
+    assert "(nothing is known of 'nerve' there)" in said["nerve"]
+
+
 @pytest.mark.parametrize("unit", ["slice", "volume"])
 def test_the_defaults_need_nothing_said(study, predictor, unit):
     first = propose(study, unit, 2)
@@ -160,7 +169,9 @@ def test_other_planes_and_volumes_lying_otherwise(tmp_path, predictor):
     study.add_revision(case, labels, Annotation({"sagittal": (3,)}))
     found = propose(study, count=24, plane="sagittal", strategy="random")
     assert sorted(p.index for p in found) == [i for i in range(24) if i != 3]
-    assert len(propose(study, count=99, plane="coronal", strategy="random")) == 20
+    coronal = propose(study, count=99, plane="coronal", strategy="random")
+    assert len(coronal) == 20
+    assert coronal[0].reason.endswith("in a volume without labeled coronal slices")
 
 
 def test_partly_labeled_volumes_are_still_to_be_labeled_as_a_whole(study):
@@ -205,7 +216,7 @@ def test_a_label_that_was_never_annotated_gets_its_share(study, predictor):
     found = propose(study, count=3, strategy="entropy", predictor=predictor, passes=2,
                     per_class=True)
     assert [p.label for p in found] == ["nerve", "liver", "spleen"], "the least labeled first"
-    assert "nothing is known of 'nerve' there" in found[0].reason
+    assert "nothing is known of 'nerve' yet" in found[0].reason
 
 
 def test_a_label_that_joins_while_it_looks_is_for_the_next_time(study, predictor):
@@ -298,6 +309,16 @@ def test_nothing_left_is_a_sentence(study, tmp_path):
     empty = Study.create(tmp_path / "empty", LabelSchema.parse("1=a"))
     with pytest.raises(SelectionError, match="has no case in its pool: add images"):
         propose(empty)
+
+
+def test_a_strategy_that_finds_nothing_worth_it_is_named(study, monkeypatch):
+    def nothing(candidates: Candidates) -> Ranking:
+        return Ranking(np.full(len(candidates), -np.inf), "never")
+
+    monkeypatch.setitem(STRATEGIES, "random", replace(STRATEGIES["random"], rank=nothing))
+    for unit in ("slice", "volume"):
+        with pytest.raises(SelectionError, match=f"'random' finds no {unit} worth labeling"):
+            propose(study, unit, strategy="random")
 
 
 def test_stopping_proposes_nothing(study):

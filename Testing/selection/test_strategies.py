@@ -83,7 +83,25 @@ def test_a_label_of_which_nothing_is_known_is_served_by_all_together():
     case = made_case(slices=3, measures={"entropy": scored([0.1, 0.2, 0.3], labels)})
     places, reasons = picks("entropy", candidates(case, count=2), per_class=True)
     assert places == [("a", 1), ("a", 2)]
-    assert "nothing is known of 'vein' there" in reasons[1]
+    assert "nothing is known of 'vein' yet: the model hasn't learned it" in reasons[1]
+
+
+@pytest.mark.parametrize(
+    "name, unit", [(n, u) for n in ("clasp", "expected_error", "representative", "balanced")
+                   for u in STRATEGIES[n].units],
+)
+def test_of_a_label_that_was_never_learned_no_dice_is_expected_and_that_is_said(name, unit):
+    count = 3 if unit == "slice" else 1
+    known = scored(np.full(count, 0.3), np.tile([0.3, 0.0], (count, 1)))
+    measures = dict.fromkeys(("error", "entropy.mean", "entropy.foreground_sum"), known)
+    cases = [
+        made_case(f"{n}", count, plane="axial" if unit == "slice" else None, measures=measures,
+                  foreground=np.tile([5, 0], (count, 1)), features=np.full((count, 2), float(n)))
+        for n in range(4)
+    ]
+    _, reasons = picks(name, candidates(*cases, unit=unit, count=2), per_class=True)
+    assert "nothing is known of 'vein' yet: the model hasn't learned it" in reasons[1]
+    assert "Dice" not in reasons[1] and "nothing is known" not in reasons[0]
 
 
 def test_attention_takes_the_lowest_agreement():
@@ -100,6 +118,24 @@ def test_attention_takes_the_lowest_agreement():
         "The attention's rank correlation with the true Dice is 1.00 on the labeled slices."
     ]
     assert reasons[0].startswith("attention and segmentation agree little (P-DSC 0.20)")
+
+
+def test_attention_goes_by_the_agreement_on_the_label_whose_turn_it_is():
+    per_label = np.array([[0.9, 0.1], [0.2, 0.8], [np.nan, 0.7], [0.6, np.nan]])
+    case = made_case(
+        slices=4, agreement=np.array([0.5, 0.5, 0.1, 0.4]), dice=np.full(4, np.nan),
+        label_agreement=per_label,
+    )
+    places, reasons = picks("attention", candidates(case, count=2), per_class=True)
+    assert places == [("a", 1), ("a", 0)]
+    assert reasons[0].startswith("attention and segmentation agree little on 'artery' (P-DSC 0.20)")
+    assert picks("attention", candidates(case, count=1))[0] == [("a", 2)], "of all labels together"
+    blind = made_case(
+        slices=4, agreement=np.array([0.5, 0.5, 0.1, 0.4]), dice=np.full(4, np.nan),
+        label_agreement=per_label * [1, np.nan],
+    )
+    places, reasons = picks("attention", candidates(blind, count=2), per_class=True)
+    assert places[1] == ("a", 2) and "(nothing is known of 'vein' there)" in reasons[1]
 
 
 @pytest.mark.parametrize(
@@ -165,6 +201,14 @@ def test_core_set_takes_what_is_farthest_from_all_that_is_labeled():
     assert [i for _, i in picks("core_set", candidates(case, count=4))[0]][-1] == 3
 
 
+def test_core_set_keeps_to_slices_with_the_label_whose_turn_it_is():
+    features = np.array([[0, 3], [1, 3], [10, 3], [11, 3], [5, 3]], float)
+    foreground = np.array([[1, 1], [0, 1], [0, 1], [0, 1], [1, 0]])
+    case = made_case(slices=5, labeled=(0,), features=features, foreground=foreground)
+    places, _ = picks("core_set", candidates(case, count=2), per_class=True)
+    assert places == [("a", 4), ("a", 3)]
+
+
 def test_typical_and_diverse_takes_the_middle_of_each_group():
     random = np.random.default_rng(0)
     groups = [np.r_[[[0.0, 0]], random.normal(0, 1, (20, 2))], random.normal(50, 1, (9, 2))]
@@ -223,7 +267,20 @@ def test_representative_takes_a_bad_but_ordinary_volume_of_each_kind():
     places, reasons = picks("representative", candidates(*cases, unit="volume", count=2))
     numbers = sorted(int(name) for name, _ in places)
     assert numbers[0] < 12 <= numbers[1] and all(n % 12 >= 3 for n in numbers)
-    assert "stands for 12 like volumes" in reasons[0]
+    assert reasons[0].startswith("stands for 11 other volumes like it, Dice of 0.")
+
+
+def test_representative_counts_the_other_volumes_that_are_alike():
+    cases = [
+        made_case(f"{n}", 1, plane=None, features=np.full((1, 3), float(value)),
+                  measures={"error": scored([0.25])})
+        for n, value in enumerate((0, 0.1, 90))
+    ]
+    _, reasons = picks("representative", candidates(*cases, unit="volume", count=2))
+    assert reasons == [
+        "stands for 1 other volume like it, Dice of 0.75 expected",
+        "unlike all other volumes, Dice of 0.75 expected",
+    ]
 
 
 def test_a_name_with_an_aggregation_is_the_same_strategy_with_that():

@@ -203,6 +203,15 @@ def test_a_pool_that_runs_out_ends_the_run_there(tmp_path):
     assert lines[1]["slices"] == POOL * SLICES
 
 
+def test_a_pool_of_which_the_rules_leave_nothing_ends_the_run_there_too(tmp_path):
+    # 16 slices of 1.5 mm: none of a volume is 25 mm from a labeled one.
+    experiment = begin(tmp_path, strategies=("random",), min_distance_mm=25.0, rounds=9)
+    lines = do_all(experiment)["random-seed-0"]
+    assert [line["units"] for line in lines] == [POOL, POOL]
+    assert [line["exhausted"] for line in lines] == [False, True]
+    assert is_finished(experiment, RunKey("random", 0))
+
+
 def test_corrected_labels_begin_with_the_models_and_their_effort_is_counted(tmp_path):
     experiment = begin(tmp_path, strategies=("random",), corrected=True, tolerance_mm=0.0)
     lines = do_all(experiment)["random-seed-0"]

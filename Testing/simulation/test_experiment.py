@@ -1,5 +1,6 @@
 """An experiment in its folder: begun, opened again, and never mixed with another one."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -40,6 +41,14 @@ def test_whatever_else_differs_is_refused_by_name(tmp_path, other, said):
     with pytest.raises(SimulationError, match=said):
         begin(tmp_path, **other)
     assert Experiment.open(before.folder) == before
+
+
+@pytest.mark.parametrize("name", ["min_distance_mm", "tolerance_mm"])
+@pytest.mark.parametrize("distance", [-2.0, math.nan, math.inf])
+def test_a_distance_that_there_is_not_is_refused(name, distance):
+    assert getattr(settings(**{name: 0.0}), name) == 0
+    with pytest.raises(SimulationError, match=f"{name} must be 0 mm or more"):
+        settings(**{name: distance})
 
 
 def test_other_cases_labels_and_aims_are_refused(tmp_path):

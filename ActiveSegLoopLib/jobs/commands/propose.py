@@ -10,14 +10,18 @@ most typical and most different images are chosen. The proposals are kept in the
 
 from __future__ import annotations
 
-import argparse
-import math
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ActiveSegLoopLib.jobs.job import Job
-from ActiveSegLoopLib.jobs.options import device, for_programs, not_negative, positive
+from ActiveSegLoopLib.jobs.options import (
+    device,
+    for_programs,
+    millimeters,
+    not_negative,
+    positive,
+)
 from ActiveSegLoopLib.jobs.wording import counted
 
 if TYPE_CHECKING:
@@ -50,7 +54,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="for everything that is drawn at random (default: 0)",
     )
     parser.add_argument(
-        "--min-distance", type=_millimeters, metavar="MM",
+        "--min-distance", type=millimeters, metavar="MM",
         help="between slices of a volume, proposed and labeled ones (default: 4 mm or 2 slices, "
         "less where too little is left)",
     )
@@ -95,16 +99,6 @@ def run(options: Namespace, job: Job) -> None:
         unit=options.unit, strategy=found[0].strategy, round=found[0].round,
         batch=stored[0].batch, proposals=[proposal.to_dict() for proposal in stored],
     )
-
-
-def _millimeters(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"'{text}' isn't a distance in mm, 0 or more")
-    return number
 
 
 def _table(stored: list[StoredProposal], schema: LabelSchema) -> str:

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING
 
 from ActiveSegLoopLib.errors import SimulationError
 from ActiveSegLoopLib.jobs.job import Job
-from ActiveSegLoopLib.jobs.options import device, for_programs, names, not_negative, positive
+from ActiveSegLoopLib.jobs.options import (
+    device,
+    for_programs,
+    millimeters,
+    names,
+    not_negative,
+    positive,
+)
 from ActiveSegLoopLib.jobs.torchrun import part_and_parts
 
 if TYPE_CHECKING:
@@ -69,7 +76,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     budget.add_argument("--rounds", type=positive, metavar="N", help="trainings per run")
     budget.add_argument("--seeds", type=positive, metavar="N", help="runs per strategy")
     budget.add_argument("--initial", metavar="NAME", help="what picks the first labels")
-    budget.add_argument("--min-distance", type=float, metavar="MM", help="between slices")
+    budget.add_argument("--min-distance", type=millimeters, metavar="MM", help="between slices")
     budget.add_argument("--per-case", type=positive, metavar="N", help="slices per volume, a round")
     budget.add_argument("--per-class", action="store_true", default=None, help="even over labels")
     budget.add_argument(
@@ -77,7 +84,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="the model's segmentation is corrected instead of drawing labels",
     )
     budget.add_argument(
-        "--tolerance", type=float, metavar="MM", help="edges off by so little stay as predicted"
+        "--tolerance", type=millimeters, metavar="MM",
+        help="edges off by so little stay as predicted",
     )
     budget.add_argument(
         "--no-full", dest="full", action="store_false", default=None,

@@ -35,10 +35,25 @@ def attention(candidates: Candidates) -> Ranking:
         if correlation < LEAST_CORRELATION:
             why = f"the attention's rank correlation with the true Dice is only {correlation:.2f}"
             return _by_entropy(candidates, why, note)
-    scores = candidates.stacked("agreement")
+    scores, words = _agreement(candidates)
     return Ranking(
-        -scores, lambda i: f"attention and segmentation agree little (P-DSC {scores[i]:.2f})", note
+        -scores,
+        lambda i: f"attention and segmentation agree little{words} (P-DSC {scores[i]:.2f})", note,
     )
+
+
+def _agreement(candidates: Candidates) -> tuple[np.ndarray, str]:
+    """P-DSC of each slice (n,) and words for whose it is: that of the label in focus if known.
+
+    Where neither result has the label they agree.
+    """
+    overall, focus = candidates.stacked("agreement"), candidates.focus
+    if focus is None:
+        return overall, ""
+    mine, name = candidates.stacked("label_agreement")[:, focus], candidates.labels[focus].name
+    if np.isnan(mine[candidates.open]).all():
+        return overall, f" (nothing is known of '{name}' there)"
+    return np.where(np.isnan(mine), 1.0, mine), f" on '{name}'"
 
 
 def _by_entropy(candidates: Candidates, why: str, note: str) -> Ranking:

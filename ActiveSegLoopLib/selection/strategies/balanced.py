@@ -6,7 +6,7 @@ import numpy as np
 
 from ActiveSegLoopLib.selection.candidates import Candidates
 from ActiveSegLoopLib.selection.registry import Ranking, strategy
-from ActiveSegLoopLib.selection.wording import relative_per_label, worst_label
+from ActiveSegLoopLib.selection.wording import not_learned, relative_per_label, worst_label
 
 # Slices teach about others within about this share of the structures' extent.
 REACH = 0.08
@@ -39,20 +39,23 @@ def balanced(candidates: Candidates) -> Ranking:
     reason, beyond the structures, must not catch up. Volumes with the fewest labeled slices come
     first.
     """
-    seen, error = _seen(candidates), candidates.measure("error")
+    seen, error = candidates.seen, candidates.measure("error")
     evenly = error[seen].mean() if seen.any() else 1.0
     votes = _votes(candidates)
     together = (1 - evenly) * votes + evenly * _base(candidates)
     scores = together / (1 + _crowd(candidates, candidates.unlearned))
     worst = worst_label(candidates, _UNCERTAIN)
+    unknown = not_learned(candidates, _UNCERTAIN, candidates.focus)
 
     def reason(i: int) -> str:
         place = "a place with few proposals yet"
+        if unknown:
+            return f"{place}, as {unknown}"
         expected = f" (Dice of {1 - error[i]:.2f} expected)" if seen[i] and error[i] else ""
         if votes[i] >= 1:
             return f"much uncertain{worst(i)}{expected} at {place}"
         if seen[i]:
-            return f"checks {place}, where less is uncertain{expected}"
+            return f"checks what the model draws at {place}{expected}"
         return f"shows where the structures end, at {place}"
 
     return Ranking(scores, reason)
@@ -68,16 +71,9 @@ def stratified_foreground(candidates: Candidates) -> Ranking:
     All labeled slices count as picked: their places are what it levels.
     """
     # The random part decides between volumes, where all places are alike.
-    scores = (_seen(candidates) + 1e-3) / (1 + _crowd(candidates, candidates.labeled))
+    scores = (candidates.seen + 1e-3) / (1 + _crowd(candidates, candidates.labeled))
     scores *= 1 + 0.1 * candidates.uniform("random")
     return Ranking(scores, "drawn where the model sees a structure, at a place with few labels")
-
-
-def _seen(candidates: Candidates) -> np.ndarray:
-    """Where the model sees a structure, the one in focus if there is one: bool (n,)."""
-    if candidates.focus is None:
-        return candidates.foreground.any(axis=1)
-    return candidates.foreground[:, candidates.focus] > 0
 
 
 def _votes(candidates: Candidates) -> np.ndarray:

@@ -6,6 +6,7 @@ import numpy as np
 
 from ActiveSegLoopLib.selection.candidates import Candidates
 from ActiveSegLoopLib.selection.registry import Ranking, strategy
+from ActiveSegLoopLib.selection.wording import not_learned
 
 # The noise is Gumbel(0, 1 / beta); beta grows exponentially over the rounds.
 FIRST_BETA, LAST_BETA = 1.0, 100.0
@@ -36,7 +37,9 @@ def clasp(candidates: Candidates) -> Ranking:
     scores = np.maximum(scores, np.log(np.finfo(np.float64).tiny))
     beta = noise_beta(candidates.round_index, candidates.rounds)
     noise = -np.log(-np.log(candidates.uniform(f"gumbel {label}") * (1 - 1e-12))) / beta
-    return Ranking(scores + noise, f"drawn by its uncertainty on {name}")
+    unknown = not_learned(candidates, "entropy.mean", label)
+    reason = f"drawn at random, as {unknown}" if unknown else f"drawn by its uncertainty on {name}"
+    return Ranking(scores + noise, reason)
 
 
 def noise_beta(round_index: int, rounds: int) -> float:

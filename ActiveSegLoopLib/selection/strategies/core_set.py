@@ -16,7 +16,7 @@ def core_set(candidates: Candidates) -> Ranking:
     """The farthest, in the network's features, from all that is labeled or picked (k-center).
 
     The first one, with nothing labeled, is the most ordinary. Slices in which the model sees no
-    structure come last: their features are those of the background.
+    structure (in focus) come last: their features are those of the background.
     """
     nearest = _nearest(candidates)
     if np.isfinite(nearest).all():
@@ -25,7 +25,7 @@ def core_set(candidates: Candidates) -> Ranking:
         features = standardized(candidates.stacked("features"))
         scores = -np.sqrt((features**2).sum(axis=1))
         reason = "the most ordinary, to begin with"
-    seen = candidates.foreground.any(axis=1)
+    seen = candidates.seen
     if candidates.unit == "slice" and (seen & candidates.open).any():
         scores = np.where(seen, scores, scores - 2 * np.abs(scores).max() - 1)
     return Ranking(scores, reason)

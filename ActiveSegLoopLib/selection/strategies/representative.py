@@ -13,6 +13,7 @@ from ActiveSegLoopLib.selection.clustering import (
     typicality,
 )
 from ActiveSegLoopLib.selection.registry import Ranking, strategy
+from ActiveSegLoopLib.selection.wording import not_learned
 
 
 @strategy(
@@ -32,8 +33,13 @@ def representative(candidates: Candidates) -> Ranking:
     error = candidates.measure("error")
     worth = ranks(error) + ranks(typicality(features, group))
     sizes = np.bincount(group)
+    unknown = not_learned(candidates, "error", candidates.focus)
 
     def reason(i: int) -> str:
-        return f"stands for {sizes[group[i]]} like volumes, Dice of {1 - error[i]:.2f} expected"
+        expected = unknown or f"Dice of {1 - error[i]:.2f} expected"
+        others = int(sizes[group[i]]) - 1
+        if not others:
+            return f"unlike all other volumes, {expected}"
+        return f"stands for {others} other volume{'s' * (others > 1)} like it, {expected}"
 
     return Ranking(one_per_group(group, worth, have), reason)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ActiveSegLoopLib.selection.candidates import Candidates
 from ActiveSegLoopLib.selection.registry import Ranking, strategy
-from ActiveSegLoopLib.selection.wording import worst_label
+from ActiveSegLoopLib.selection.wording import not_learned, worst_label
 
 
 @strategy("entropy", needs=("entropy",), measure="entropy")
@@ -35,9 +35,12 @@ def expected_error(candidates: Candidates) -> Ranking:
     """
     error = candidates.measure("error")
     worst = worst_label(candidates, "error")
+    unknown = not_learned(candidates, "error", candidates.focus)
     seen = candidates.foreground.any(axis=1)
 
     def reason(i: int) -> str:
+        if unknown:
+            return f"the highest expected error of the other labels, as {unknown}"
         expected = "the model expects" if seen[i] else "if anything is there, the model expects"
         return f"{expected} a Dice of {1 - error[i]:.2f}, worst{worst(i)}"
 

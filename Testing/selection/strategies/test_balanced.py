@@ -71,13 +71,17 @@ def test_balanced_spreads_all_picks_evenly_while_the_model_sees_nothing():
     assert min(np.diff(sorted(index for _, index in places))) >= 3
 
 
-def test_balanced_says_that_a_slice_is_to_check_where_less_is_uncertain_and_what_to_expect():
+def test_balanced_says_that_a_slice_is_to_check_and_what_to_expect():
     votes = np.where(np.arange(40) < 20, 1.0, 0.0)
     cases = [balanced_case(name, votes) for name in "abcdefgh"]
     _, reasons = picks("balanced", candidates(*cases, count=40))
     kinds = {reason.split(" ")[0] for reason in reasons}
     assert kinds == {"much", "checks"}
     assert all("(Dice of 0.75 expected)" in reason for reason in reasons)
+    assert any(
+        reason.startswith("checks what the model draws at a place with few proposals yet (Dice")
+        for reason in reasons
+    )
 
 
 def test_balanced_weighs_each_label_by_its_own_uncertainty_when_all_get_as_many_proposals():
