@@ -28,7 +28,7 @@ runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
 """
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)], cwd=folder, capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
 
 
