@@ -149,6 +149,13 @@ def test_slices_and_classes_say_what_was_labeled(study, data):
     assert not annotated.label(1).any()
 
 
+def test_seconds_may_be_given_for_one_structure_after_the_other(study, data):
+    times = ("--seconds", "liver=60", "--seconds", "spleen=40,liver=70")
+    assert call("label", study, "p2", data.label(2), *times) == 0
+    opened = Study.open(study)
+    assert sorted(opened.latest(opened.case("p2")).seconds.values()) == [40.0, 70.0]
+
+
 def test_a_correction_names_the_round_in_use_or_the_one_that_is_given(study, data, capsys):
     opened = Study.open(study)
     case, labels = opened.case("p2"), read_labelmap(data.label(2))

@@ -52,8 +52,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--annotator", metavar="NAME", help="who labeled it")
     parser.add_argument(
-        "--seconds", type=seconds, default={}, metavar="artery=310",
-        help="how long each structure took",
+        "--seconds", type=seconds, action="append", default=[], metavar="artery=310",
+        help="how long each structure took (may be given for several)",
     )
     parser.add_argument(
         "--repeat", action="store_true",
@@ -87,7 +87,9 @@ def run(options: Namespace, job: Job) -> None:
         options.file, study.schema, case.geometry, f"the case '{case.name}'"
     )
     annotation = Annotation(chosen or None, classes)
-    seconds_by_id = {_label_id(study.schema, k): v for k, v in options.seconds.items()}
+    seconds_by_id = {
+        _label_id(study.schema, k): v for given in options.seconds for k, v in given.items()
+    }
     what = "the whole volume" if not chosen else ", ".join(
         counted(len(set(numbers)), f"{plane} slice") for plane, numbers in chosen.items()
     )
