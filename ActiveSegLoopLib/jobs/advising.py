@@ -31,10 +31,10 @@ def sentences(advice: Advice) -> list[str]:
     measured = advice.measured
     lines = [f"Next: {NEXT[advice.next]}. {advice.reason}"]
     if measured.curve.points:
-        lines += [*_curve(measured)]
+        lines += _curve(measured)
         if measured.untrained.cases and advice.next != "train":  # whose reason says so
             lines.append(f"{new_labels(measured)}.")
-        lines += [*_expected(measured)]
+        lines += _expected(measured)
         lines += [rule.text for rule in measured.rules if rule.fires is not None or rule.values]
         lines += [*_conflict(advice), *_gains(measured)]
     if measured.pool.labeled:

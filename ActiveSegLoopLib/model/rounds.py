@@ -25,11 +25,9 @@ from ActiveSegLoopLib.model.round_training import RoundTraining, work_folder
 from ActiveSegLoopLib.model.trainer import Stopped
 from ActiveSegLoopLib.study.cases import Case
 from ActiveSegLoopLib.study.revisions import Revision
-from ActiveSegLoopLib.study.rounds import Round
+from ActiveSegLoopLib.study.rounds import GROUPS_TO_HOLD_OUT, Round
 from ActiveSegLoopLib.study.study import Study
 
-# With this many labeled groups and no validation case, every fifth group is held out.
-_GROUPS_TO_HOLD_OUT = 5
 # More than so many held-out groups would cost training more than they tell.
 _MOST_HELD_OUT = 8
 
@@ -231,7 +229,7 @@ def _held_out(study: Study, pool: Sequence[Case]) -> set[str]:
     """
     in_order = sorted(pool, key=lambda case: study.revisions(case)[0].created)
     groups = list(dict.fromkeys(case.group for case in in_order))
-    return set(groups[_GROUPS_TO_HOLD_OUT - 1 :: _GROUPS_TO_HOLD_OUT][:_MOST_HELD_OUT])
+    return set(groups[GROUPS_TO_HOLD_OUT - 1 :: GROUPS_TO_HOLD_OUT][:_MOST_HELD_OUT])
 
 
 def _require_as_many_channels(cases: Sequence[Case]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import qt
@@ -15,6 +16,13 @@ from ActiveSegLoopLib.panel.stopwatch import Stopwatch
 # A draft is kept after so long without an edit, but at least this often while one edits on.
 QUIET_SECONDS = 5.0
 LONGEST_SECONDS = 60.0
+
+
+@dataclass(eq=False)
+class _Way:
+    """An opening that is on its way: no other one is equal to it, not even of the same case."""
+
+    case: str
 
 
 class Labeling(VTKObservationMixin):
@@ -36,9 +44,8 @@ class Labeling(VTKObservationMixin):
         self.stopwatch = Stopwatch()
         self.opened: Any = None
         self.study: Any = None  # of the open case; while another one is opened, not the panel's
-        self.opening: str | None = None  # the case that is on its way
         self.has_edits = False
-        self._way: Any = None  # stands for the opening that is on its way, and for no other
+        self._way: _Way | None = None
         self._storing = 0
         self._stamp = ""
         self._tell_error = tell_error
@@ -57,6 +64,11 @@ class Labeling(VTKObservationMixin):
     def case(self) -> Any:
         """The open case, None when there is none."""
         return None if self.opened is None else self.opened.case
+
+    @property
+    def opening(self) -> str | None:
+        """The name of the case that is on its way, None when there is none."""
+        return None if self._way is None else self._way.case
 
     @property
     def is_busy(self) -> bool:
@@ -85,8 +97,8 @@ class Labeling(VTKObservationMixin):
         else:
             self.keep_draft()
         load = self.loop.loading(name, use_draft)
-        self.opening, self._way = name, object()
-        way, study = self._way, self.loop.study
+        self._way = way = _Way(name)
+        study = self.loop.study
         self._on_change()
 
         def put(loaded: Any) -> None:
@@ -110,19 +122,11 @@ class Labeling(VTKObservationMixin):
 
     def stop_opening(self) -> None:
         """The case that is on its way isn't wanted any more; the open one stays."""
-        self.opening = self._way = None
+        self._way = None
 
     def close(self) -> None:
         """Let go of the open case; what wasn't accepted is kept as a draft."""
-        self.stop_opening()
-        self.keep_draft()
-        self._release()
-        self._on_change()
-
-    def drop(self) -> None:
-        """Let go of a case whose nodes are gone."""
-        self.stop_opening()
-        self._release()
+        self.cleanup()
         self._on_change()
 
     def accept(
@@ -141,7 +145,7 @@ class Labeling(VTKObservationMixin):
         self.stopwatch.start()
         self._kept()
         self._storing += 1
-        opened = self.opened
+        case = self.case
 
         def stored(revision: Any) -> None:
             self._storing -= 1
@@ -150,7 +154,7 @@ class Labeling(VTKObservationMixin):
         def failed(error: Exception) -> None:
             self._storing -= 1
             # The time is still to be told, if the same case is still there.
-            if self.opened is not None and self.opened.case == opened.case:
+            if self.case == case:
                 for label, spent in seconds.items():
                     spent_since = self.stopwatch.seconds.get(label, 0.0)
                     self.stopwatch.seconds[label] = spent_since + spent
@@ -178,14 +182,14 @@ class Labeling(VTKObservationMixin):
         self._kept()
 
         def failed(error: Exception) -> None:
-            if self.opened is not None and self.opened.case == opened.case:
+            if self.case == opened.case:
                 self._edited()
             self._tell_error(error)
 
         self.panel.background.start(store, lambda draft: None, failed)
 
     def cleanup(self) -> None:
-        """The panel ends."""
+        """Let go of it at the panel's end, when nobody is to hear of it."""
         self.stop_opening()
         self.keep_draft()
         self._release()
@@ -210,10 +214,8 @@ class Labeling(VTKObservationMixin):
             self._on_change()
 
     def _take(self, opened: Any) -> None:
-        from ActiveSegLoopLib.scene.segmentations import content_stamp
-
         self.opened, self.study = opened, self.panel.study
-        self._stamp = content_stamp(opened.segmentation_node)
+        self._stamp = self._content()
         self.editor.open(opened.segmentation_node, opened.volume_node)
         draft = opened.beginning.draft
         self.stopwatch.start({} if draft is None else draft.seconds)
@@ -256,21 +258,23 @@ class Labeling(VTKObservationMixin):
         self._edited()
 
     def _on_segment(self, caller: Any, event: Any) -> None:
-        from ActiveSegLoopLib.scene.segmentations import content_stamp
-
-        if content_stamp(self.opened.segmentation_node) != self._stamp:
+        if self._content() != self._stamp:
             self._on_segments(caller, event)
 
     def _edited(self) -> None:
-        from ActiveSegLoopLib.scene.segmentations import content_stamp
-
         self.has_edits = True
-        self._stamp = content_stamp(self.opened.segmentation_node)
+        self._stamp = self._content()
         now = self.stopwatch.now()
         if self._unkept_since is None:
             self._unkept_since = now
         left = LONGEST_SECONDS - (now - self._unkept_since)
         self._autosave.start(int(1000 * max(0.0, min(QUIET_SECONDS, left))))
+
+    def _content(self) -> str:
+        """Changes with every edit of the open segments."""
+        from ActiveSegLoopLib.scene.segmentations import content_stamp
+
+        return content_stamp(self.opened.segmentation_node)
 
     def _label(self) -> str:
         """The label that is edited; with a segment of the user's own, the study's first."""

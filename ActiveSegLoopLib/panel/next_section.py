@@ -12,6 +12,7 @@ from ActiveSegLoopLib.panel.drafts import Drafts
 from ActiveSegLoopLib.panel.editor import Editor
 from ActiveSegLoopLib.panel.icons import set_icons
 from ActiveSegLoopLib.panel.labeling import Labeling
+from ActiveSegLoopLib.panel.parameters import Plane
 from ActiveSegLoopLib.panel.proposing import Proposing
 from ActiveSegLoopLib.panel.section import Section, guarded, pressed
 from ActiveSegLoopLib.panel.stopwatch import clock_text
@@ -110,8 +111,7 @@ class NextSection(Section):
 
     def scene_closes(self) -> None:
         """Keep what isn't accepted before its nodes go."""
-        self.labeling.keep_draft()
-        self.labeling.drop()
+        self.labeling.close()
         self.editor.scene_closes()
         self.proposal = None
 
@@ -171,7 +171,7 @@ class NextSection(Section):
         if index is None:
             self.tell(
                 _("No slice view shows this case in the {plane} plane: show it first.").format(
-                    plane=self._plane_text(plane)
+                    plane=Plane(plane).label()
                 )
             )
             return
@@ -225,7 +225,7 @@ class NextSection(Section):
             is_another = opened is None or self._told is None or opened.case != self._told.case
             self._told = opened
             if opened is not None and opened.plane is not None:
-                self.parameters.plane = type(self.parameters.plane)(opened.plane)
+                self.parameters.plane = Plane(opened.plane)
             if is_another:
                 self.panel.case_changed()
         self.ui.labelingFrame.visible = opened is not None
@@ -268,25 +268,26 @@ class NextSection(Section):
         self.ui.sliceDoneButton.text = (
             _("Slice done, next") if index is None
             else _("{plane} slice {index} done, next").format(
-                plane=self._plane_text(plane).capitalize(), index=index
+                plane=Plane(plane).label().capitalize(), index=index
             )
         )
-
-    def _plane_text(self, plane: str) -> str:
-        return type(self.parameters.plane)(plane).label()
 
     def _proposal_of(self, case: str) -> Any:
         """The proposal at hand, if it is of this case and not of one that is on its way."""
         return self.proposal if self.proposal is not None and self.proposal.case == case else None
 
     def _can_accept(self) -> bool:
-        if self.labeling.is_busy:
-            self.tell(_("One moment: what came before isn't done yet."))
+        if self._must_wait():
             return False
         if self.labeling.opened is None:
             self.tell(_("Nothing is open to be done."))
             return False
         return True
+
+    def _must_wait(self) -> bool:
+        if self.labeling.is_busy:
+            self.tell(_("One moment: what came before isn't done yet."))
+        return self.labeling.is_busy
 
     def _accept(self, slices: Any, plane: str | None = None, index: int | None = None) -> None:
         case, is_whole = self.labeling.case.name, slices is None
@@ -309,7 +310,7 @@ class NextSection(Section):
         done = (
             _("The whole of {case} is kept.").format(case=case) if is_whole
             else _("{plane} slice {index} of {case} is kept.").format(
-                plane=self._plane_text(plane).capitalize(), index=index, case=case
+                plane=Plane(plane).label().capitalize(), index=index, case=case
             )
         )
         if not is_whole and proposal is not None and (plane, index) != (
@@ -325,8 +326,7 @@ class NextSection(Section):
         self.tell(done)
 
     def _set_aside(self, how: Any) -> None:
-        if self.labeling.is_busy:
-            self.tell(_("One moment: what came before isn't done yet."))
+        if self._must_wait():
             return
         proposal = self.proposal or self.proposing.selected()
         if proposal is None:

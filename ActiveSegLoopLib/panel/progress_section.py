@@ -18,7 +18,6 @@ from ActiveSegLoopLib.panel.section import Section, guarded, pressed
 from ActiveSegLoopLib.panel.tables import current_key, fill, stretch
 
 if TYPE_CHECKING:
-    from ActiveSegLoopLib.study.rounds import Round
     from ActiveSegLoopLib.study.study import Study
 
 FOLDER = "report"
@@ -183,19 +182,13 @@ class Progress:
     current: int | None
 
 
-def _state(study: Study, entry: Round) -> str:
-    """A round's state; one whose process has died is interrupted, though nobody noted it."""
-    died = entry.state == "running" and not study.round_store.is_trained(entry.number)
-    return "interrupted" if died else entry.state
-
-
 def progress_of(study: Study) -> Progress:
     """Look through the study; for a thread."""
     revisions = [r for case in study.cases() for r in study.revisions(case)]
     current = study.current_round()
     states = [
         RoundState(
-            entry.number, _state(study, entry), len(entry.revisions),
+            entry.number, study.round_store.state_of(entry), len(entry.revisions),
             _mean((entry.metrics or {}).get("dice")), (entry.ended or "")[:16].replace("T", " "),
         )
         for entry in study.rounds()

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from ActiveSegLoopLib.panel.icons import set_icons
 from ActiveSegLoopLib.panel.packages import ensure_packages
+from ActiveSegLoopLib.panel.parameters import Plane
 from ActiveSegLoopLib.panel.running import Follower
 from ActiveSegLoopLib.panel.section import Section, guarded, pressed
 from ActiveSegLoopLib.panel.tables import current_key, fill, key_of, select, stretch
@@ -143,8 +144,7 @@ class Proposing(Section):
     def _where(self, proposal: Any) -> str:
         if proposal.unit == "volume":
             return _("whole volume")
-        plane = {"axial": _("axial"), "coronal": _("coronal"), "sagittal": _("sagittal")}
-        return f"{plane[proposal.plane]} {proposal.index}"
+        return f"{Plane(proposal.plane).label()} {proposal.index}"
 
     def _of(self, key: Any) -> Any:
         return next((p for p in self.open if p.id == key), None)

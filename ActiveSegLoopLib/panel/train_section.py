@@ -48,13 +48,8 @@ class TrainSection(Section):
         if self.follower.is_busy:
             return
         preset = self.parameters.preset.value
-        waiting = next(
-            (
-                r for r in ([] if self.study is None else self.study.unfinished_rounds())
-                if r.preset == preset
-            ),
-            None,
-        )
+        unfinished = [] if self.study is None else self.study.unfinished_rounds()
+        waiting = next((round for round in unfinished if round.preset == preset), None)
         self.ui.trainButton.enabled = self.study is not None
         self.ui.trainButton.text = (
             _("Train") if waiting is None

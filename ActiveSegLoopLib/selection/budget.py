@@ -83,9 +83,9 @@ def plan_budget(
 def _well_chosen(need: Need) -> str:
     slices = f"{need.slices} well-chosen slice{'s' * (need.slices != 1)} per volume"
     show = "shows" if need.slices == 1 else "show"
-    if min(need.hits.values()) >= need.minimum:
-        return f"{slices} {show} every structure {_times(need.minimum)}."
-    return f"{slices} {show} every structure {_times(need.minimum)}, or as often as it is there."
+    rare = min(need.hits.values()) < need.minimum
+    end = ", or as often as it is there" if rare else ""
+    return f"{slices} {show} every structure {_times(need.minimum)}{end}."
 
 
 def _times(number: int) -> str:

@@ -13,11 +13,10 @@ from ActiveSegLoopLib.images.geometry import PLANES, Geometry
 from ActiveSegLoopLib.study.coverage import annotated_slices
 from ActiveSegLoopLib.study.files import atomic_write
 from ActiveSegLoopLib.study.revision import Revision
-from ActiveSegLoopLib.study.rounds import Round
+from ActiveSegLoopLib.study.rounds import GROUPS_TO_HOLD_OUT, Round
 from ActiveSegLoopLib.study.study import Study
 
 P_SCORE = "p_score.json"
-_GROUPS_TO_HOLD_OUT = 5  # as in training
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def _can_validate(study: Study, has_new: bool) -> bool:
     if any(study.latest(case) for case in study.cases("validation")):
         return True
     groups = {case.group for case in study.cases("pool") if study.latest(case)}
-    return has_new and len(groups) >= _GROUPS_TO_HOLD_OUT
+    return has_new and len(groups) >= GROUPS_TO_HOLD_OUT
 
 
 def learning_curve(study: Study) -> LearningCurve:

@@ -83,11 +83,8 @@ def verified(channel: Channel, folder: Path, case: str, trust_stamp: bool = True
 
 def moved(channel: Channel, path: Path, folder: Path, case: str) -> Channel:
     """The channel at another place; raises StudyError when that isn't the same image."""
-    uid = None
-    if channel.series is not None and path.is_dir():
-        uids = [series.uid for series in list_series(path)]
-        uid = next((uid for uid in uids if series_key(uid) == channel.series), None)
-    place = make_channel(path, folder, uid)
+    own = _own_series(path, channel) if channel.series is not None and path.is_dir() else None
+    place = make_channel(path, folder, None if own is None else own.uid)
     if not is_same(place, folder, channel):
         raise StudyError(
             f"{path} isn't the image of case '{case}': its content differs from what was added."
@@ -107,11 +104,17 @@ def read_channel(channel: Channel, folder: Path) -> Volume:
     path = channel.path(folder)
     if channel.series is None:
         return read_image(path)
-    for series in list_series(path):
-        if series_key(series.uid) == channel.series:
-            _home(path, series, moved=True)
-            return read_image(path, series.uid)
-    raise ImageError(f"{path} doesn't hold the DICOM series any more that was added.")
+    own = _own_series(path, channel)
+    if own is None:
+        raise ImageError(f"{path} doesn't hold the DICOM series any more that was added.")
+    _home(path, own, moved=True)
+    return read_image(path, own.uid)
+
+
+def _own_series(path: Path, channel: Channel) -> Series | None:
+    """The DICOM series of a folder that the channel is; None where it isn't there."""
+    found = list_series(path)
+    return next((series for series in found if series_key(series.uid) == channel.series), None)
 
 
 def _holds(path: Path, channel: Channel) -> bool:
@@ -119,12 +122,11 @@ def _holds(path: Path, channel: Channel) -> bool:
     if channel.series is None or not path.is_dir():
         return fingerprint(path) == channel.fingerprint
     try:
-        found = list_series(path)
+        own = _own_series(path, channel)
     except ImageError:  # none is left, or one is damaged
         return False
-    own = [series for series in found if series_key(series.uid) == channel.series]
-    return bool(own) and (
-        fingerprint(path, own[0].files) == channel.fingerprint or _holds_all(path, channel)
+    return own is not None and (
+        fingerprint(path, own.files) == channel.fingerprint or _holds_all(path, channel)
     )
 
 

@@ -150,10 +150,7 @@ def _drafts(study: Study, repair: bool) -> Iterator[Problem]:
                 except StudyError as error:
                     what = str(error).rstrip(".")
         if what is not None:
-            done = f"it was moved to {_leftover(study, file)}" if repair else (
-                f"repair moves it to {LEFTOVERS}"
-            )
-            yield Problem(f"{what}: {done}.", True, repair)
+            yield Problem(f"{what}: {_set_aside(study, file, repair)}.", True, repair)
 
 
 def _revisions(study: Study, repair: bool) -> Iterator[Problem]:
@@ -242,12 +239,17 @@ def _predictions(study: Study, repair: bool) -> Iterator[Problem]:
             ):
                 damage = _damage_of_prediction(path, case)
                 if damage is not None:
-                    done = f"it was moved to {_leftover(study, path)}" if repair else (
-                        f"repair moves it to {LEFTOVERS}"
-                    )
+                    done = _set_aside(study, path, repair)
                     yield Problem(
                         f"{damage.rstrip('.')}: {done}; segment the case again.", True, repair
                     )
+
+
+def _set_aside(study: Study, file: Path, repair: bool) -> str:
+    """Move a file to the leftovers where that is asked for; words for what was or would be done."""
+    if repair:
+        return f"it was moved to {_leftover(study, file)}"
+    return f"repair moves it to {LEFTOVERS}"
 
 
 def _damage_of_prediction(path: Path, case: Case) -> str | None:

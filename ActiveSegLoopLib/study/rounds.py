@@ -22,6 +22,9 @@ MODELS = "models"
 METRICS = "metrics.json"
 LOCK = ".lock"  # held by the process that trains the round, so that its death shows
 
+# With this many labeled groups and no validation case, a training holds every fifth group out.
+GROUPS_TO_HOLD_OUT = 5
+
 
 @dataclass(frozen=True)
 class Round:
@@ -190,6 +193,11 @@ class Rounds:
             return ProcessLock.is_held(self._path(number) / LOCK)
         except OSError:
             return True
+
+    def state_of(self, round: Round) -> str:
+        """The round's state; one whose process has died is interrupted, though nobody noted it."""
+        died = round.state == "running" and not self.is_trained(round.number)
+        return "interrupted" if died else round.state
 
     def mark_interrupted(self, number: int) -> None:
         """Note that the process that trained a round has died; it can be resumed.

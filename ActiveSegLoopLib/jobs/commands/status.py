@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ActiveSegLoopLib.jobs.job import Job
 from ActiveSegLoopLib.jobs.options import for_programs
 from ActiveSegLoopLib.jobs.wording import counted
-
-if TYPE_CHECKING:
-    from ActiveSegLoopLib.study.study import Round, Study
 
 SUMMARY = "show where the loop of a study stands"
 
@@ -34,7 +30,7 @@ def run(options: Namespace, job: Job) -> None:
     rounds = [
         {
             "round": item.number,
-            "state": _state(study, item),
+            "state": study.round_store.state_of(item),
             "reason": item.reason if item.state == "failed" else None,
             "preset": item.preset,
             "training_cases": len(item.revisions),
@@ -59,10 +55,3 @@ def run(options: Namespace, job: Job) -> None:
     job.result(
         "\n".join(lines), study=study.folder, **study.schema.to_dict(), cases=cases, rounds=rounds
     )
-
-
-def _state(study: Study, item: Round) -> str:
-    """The round's state; one whose process has died is interrupted, though nobody noted it."""
-    if item.state == "running" and not study.round_store.is_trained(item.number):
-        return "interrupted"
-    return item.state
