@@ -16,14 +16,17 @@ from ActiveSegLoopLib.images.segmentation import write_segmentation
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.jobs.case_files import CaseFiles, find_cases
+from ActiveSegLoopLib.jobs.map_files import Extras
 from ActiveSegLoopLib.model.prediction import Predictor
 from ActiveSegLoopLib.selection.maps import uncertainty_maps
 from ActiveSegLoopLib.study.database import NAME as STUDY
 from ActiveSegLoopLib.study.files import make_folder
 from ActiveSegLoopLib.study.model_folder import DESCRIPTION
-from ActiveSegLoopLib.study.predictions import UNCERTAINTY
 from ActiveSegLoopLib.study.rounds import Round
 from ActiveSegLoopLib.study.study import Case, Study
+
+# A segmentation and nothing else.
+PLAIN = Extras()
 
 
 def require_room_for(folder: Path) -> None:
@@ -45,11 +48,9 @@ class Task:
     out: Path | None
     series: str | None = None
 
-    def outputs(self, uncertainty: bool) -> list[Path]:
+    def outputs(self, extras: Extras) -> list[Path]:
         """The files that are written outside the study, the segmentation first."""
-        if self.out is None:
-            return []
-        return [self.out, _beside(self.out)] if uncertainty else [self.out]
+        return [] if self.out is None else [self.out, *extras.paths(self.out).values()]
 
 
 class Segmenter:
@@ -121,64 +122,56 @@ class Segmenter:
                 raise ActiveSegLoopError(f"'{name}' is given twice, as a case and as an image.")
         return tasks
 
-    def segment(self, task: Task, uncertainty: bool = False) -> dict[str, Any]:
+    def segment(self, task: Task, extras: Extras = PLAIN) -> dict[str, Any]:
         """Segment one case and write its result; returns what became of it.
 
-        The case's segmentation is kept in the study, under the model's round. `uncertainty` also
-        writes the map of it, NAME.uncertainty.nii.gz; the segmentation is the same with and
-        without.
+        The case's segmentation is kept in the study, under the model's round, and its uncertainty
+        where `extras` asks for it; the other things are written beside the segmentation, which is
+        the same with and without. What the model doesn't give is a warning. Raises
+        ActiveSegLoopError for maps that have nowhere to go.
         """
+        if task.out is None and extras.outside:
+            raise ActiveSegLoopError(
+                f"The maps and scores of case '{task.name}' need a folder: give --out."
+            )
         if task.case is not None:
             volumes = self.study.volumes(task.case)
         else:
             volumes = _on_first_grid([read_image(path, task.series) for path in task.images])
         started = time.perf_counter()
-        if uncertainty:
-            maps = uncertainty_maps(self.predictor, volumes, plain=True)
-            labelmap, doubt, found = maps.plain, maps.uncertainty(), maps.regions
+        if extras.any:
+            maps = uncertainty_maps(self.predictor, volumes, extras.passes, plain=True)
+            labelmap, found = maps.plain, maps.regions
+            warnings = [*maps.warnings, *extras.lacking(maps)]
         else:
             maps = self.predictor.segment(volumes)
-            labelmap, doubt, found = maps.labelmap, None, maps.boxes
+            labelmap, found, warnings = maps.labelmap, maps.boxes, list(maps.warnings)
         answer = {
             "name": task.name,
             "case": None if task.case is None else task.case.name,
             "out": task.out,
             "seconds": round(time.perf_counter() - started, 3),
             "regions": len(found),
-            "warnings": list(maps.warnings),
+            "warnings": warnings,
         }
-        for path in task.outputs(uncertainty=False):
-            make_folder(path.parent)
-            self._write(path, labelmap)
+        if task.out is not None:
+            make_folder(task.out.parent)
+            self._write(task.out, labelmap)
         if task.case is not None:
             answer["prediction"] = self.study.save_prediction(self.round, task.case, labelmap)
-        if doubt is not None:
-            answer["uncertainty"] = self._keep_uncertainty(task, doubt)
+            if extras.uncertainty:
+                answer["uncertainty"] = self.study.save_uncertainty(
+                    self.round, task.case, maps.uncertainty()
+                )
+        if task.out is not None and extras.any:
+            answer |= extras.write(maps, task.out)
         return answer
-
-    def _keep_uncertainty(self, task: Task, doubt: Volume) -> Path:
-        kept = None
-        if task.case is not None:
-            kept = self.study.save_uncertainty(self.round, task.case, doubt)
-        for kept in task.outputs(uncertainty=True)[1:]:
-            write_volume(kept, doubt)
-        return kept
 
     def _write(self, out: Path, labelmap: Volume) -> None:
         if out.name.lower().endswith(".seg.nrrd"):
             write_segmentation(out, labelmap, self.predictor.model.schema.segments())
         else:
             write_volume(out, labelmap)
-
-
-def _beside(out: Path) -> Path:
-    """Where the uncertainty belongs to a segmentation outside the study."""
-    name = out.name
-    for ending in (".seg.nrrd", ".nii.gz", out.suffix):
-        if ending and name.lower().endswith(ending.lower()):
-            name = name[: -len(ending)]
-            break
-    return out.with_name(f"{name}{UNCERTAINTY}")
 
 
 def _finished(study: Study, number: int) -> Round:

@@ -13,6 +13,7 @@ from typing import Any
 from ActiveSegLoopLib.errors import ActiveSegLoopError
 from ActiveSegLoopLib.jobs.events import write_json
 from ActiveSegLoopLib.jobs.job import Job
+from ActiveSegLoopLib.jobs.map_files import Extras
 from ActiveSegLoopLib.jobs.segmenting import Segmenter, Task, require_room_for
 
 _FIELDS = {
@@ -168,7 +169,7 @@ class _Worker:
         self._require_wanted()
         segmenter = self._segmenter
         out = request.get("out") and Path(request["out"])
-        uncertainty = request.get("uncertainty", False)
+        extras = Extras(uncertainty=request.get("uncertainty", False))
         if "case" in request:
             for other in ("images", "series"):
                 if other in request:
@@ -184,12 +185,12 @@ class _Worker:
         else:
             images = tuple(Path(image) for image in request["images"])
             task = Task(images[0].name, None, images, out, request.get("series"))
-        for path in task.outputs(uncertainty):
+        for path in task.outputs(extras):
             _require_writable(path)
-        existing = [path for path in task.outputs(uncertainty) if path.exists()]
+        existing = [path for path in task.outputs(extras) if path.exists()]
         if existing and not request.get("overwrite", False):
             raise ActiveSegLoopError(f'{existing[0]} exists already; ask with "overwrite": true.')
-        return segmenter.segment(task, uncertainty)
+        return segmenter.segment(task, extras)
 
     def _reload(self, request: dict[str, Any]) -> dict[str, Any]:
         self._segmenter = self._loaded()

@@ -51,9 +51,25 @@ def test_per_class_names_the_structure(loop, capsys):
     assert sorted(row.split()[4] for row in rows) == ["liver", "spleen"]
 
 
+def test_a_papers_preset_chooses_as_the_paper_did_as_far_as_nothing_else_is_asked(loop, capfd):
+    ask = ("propose", loop, "--preset", "rahimi2021", "--device", "cpu", "--json")
+    assert call(*ask) == 0
+    answer = json.loads(capfd.readouterr().out)
+    assert (answer["unit"], answer["strategy"]) == ("volume", "variance.sum")
+    assert len(answer["proposals"]) == 1, "only p2 is left"
+    assert call(*ask, "--strategy", "mutual_information", "--passes", 2) == 0
+    answer = json.loads(capfd.readouterr().out)
+    assert (answer["unit"], answer["strategy"]) == ("volume", "mutual_information")
+    assert call("propose", loop, "--preset", "zhang2020", "--device", "cpu", "--json") == 0
+    answer = json.loads(capfd.readouterr().out)
+    assert (answer["unit"], answer["strategy"]) == ("slice", "attention")
+
+
 @pytest.mark.parametrize(
     "options, status, words",
     [
+        (["--preset", "kim2020"], 1, "'kim2020'; use one of rahimi2021, zhang2020"),
+        (["--preset", "zhang2020", "--unit", "volume"], 1, "zhang2020 chooses slices, not volumes"),
         (["--strategy", "magic"], 1, "'magic' isn't a strategy: use one of attention, balanced"),
         (["--strategy", "core_set"], 1, "needs a model and the study has none yet"),
         (["--strategy", "representative"], 1, "isn't one for slices"),

@@ -5,6 +5,7 @@ most typical and most different images are chosen. The proposals are kept in the
 
   activesegloop propose kidneys -n 12
   activesegloop propose kidneys --unit volume -n 5 --strategy variance.sum
+  activesegloop propose kidneys --preset rahimi2021                  the same, with its 5 passes
   activesegloop propose kidneys --plane coronal --min-distance 10 --per-case 2
 """
 
@@ -12,8 +13,9 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ActiveSegLoopLib.errors import SelectionError
 from ActiveSegLoopLib.jobs.job import Job
 from ActiveSegLoopLib.jobs.options import (
     device,
@@ -35,11 +37,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     """The options of this command."""
     parser.add_argument("study", type=Path, metavar="STUDY")
     parser.add_argument(
-        "--unit", choices=["slice", "volume"], default="slice",
-        help="what to propose (default: slice)",
+        "--unit", choices=["slice", "volume"], help="what to propose (default: slice)"
     )
     parser.add_argument(
-        "-n", "--count", type=positive, default=10, metavar="N", help="how many (default: 10)"
+        "-n", "--count", type=positive, metavar="N", help="how many (default: 10)"
+    )
+    parser.add_argument(
+        "--preset", metavar="NAME",
+        help="choose as a paper did, rahimi2021 or zhang2020: unit, strategy, number and passes, "
+        "as far as they aren't given",
     )
     parser.add_argument(
         "--strategy", metavar="NAME",
@@ -65,7 +71,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--per-class", action="store_true", help="as many proposals for each structure"
     )
     parser.add_argument(
-        "--passes", type=positive, default=10, metavar="N",
+        "--passes", type=positive, metavar="N",
         help="of Monte Carlo dropout (default: 10)",
     )
     device(parser)
@@ -74,31 +80,54 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, job: Job) -> None:
     """Propose, and keep the proposals in the study."""
-    study = job.open_study(options.study)
     from ActiveSegLoopLib.selection.proposing import propose
+
+    asked = _asked(options)
+    study = job.open_study(options.study)
 
     def should_stop() -> bool:
         job.should_stop.require_going_on("Stopped; nothing was proposed.")
         return False
 
     found = propose(
-        study, options.unit, options.count, options.strategy, options.plane, options.seed,
-        device=options.device, min_distance_mm=options.min_distance,
-        per_case=options.per_case, per_class=options.per_class, passes=options.passes,
-        report=job.report, should_stop=should_stop,
+        study, plane=options.plane, seed=options.seed, device=options.device,
+        min_distance_mm=options.min_distance, per_case=options.per_case,
+        per_class=options.per_class, report=job.report, should_stop=should_stop, **asked,
     )
     stored = study.save_proposals([proposal.to_dict() for proposal in found])
-    if len(stored) < options.count:
+    unit, count = asked["unit"], asked["count"]
+    if len(stored) < count:
         job.report(
             "message",
-            text=f"Only {counted(len(stored), options.unit)} could be proposed, not "
-            f"{options.count}: nothing else is left under these rules.",
+            text=f"Only {counted(len(stored), unit)} could be proposed, not {count}: "
+            "nothing else is left under these rules.",
         )
     job.result(
         _table(stored, study.schema),
-        unit=options.unit, strategy=found[0].strategy, round=found[0].round,
+        unit=unit, strategy=found[0].strategy, round=found[0].round,
         batch=stored[0].batch, proposals=[proposal.to_dict() for proposal in stored],
     )
+
+
+def _asked(options: Namespace) -> dict[str, Any]:
+    """What to choose and how: as given, else as the paper did, else as usual."""
+    from ActiveSegLoopLib.selection.papers import paper_selection
+
+    paper = options.preset and paper_selection(options.preset)
+    if paper and options.unit in (None, paper.unit):
+        usual = (paper.unit, paper.strategy, paper.count or 10, paper.passes)
+    elif paper:
+        raise SelectionError(
+            f"{options.preset} chooses {paper.unit}s, not {options.unit}s: leave out --unit or "
+            "--preset."
+        )
+    else:
+        usual = ("slice", None, 10, 10)
+    names = ("unit", "strategy", "count", "passes")
+    given = (getattr(options, name) for name in names)
+    return {
+        name: one if value is None else value for name, value, one in zip(names, given, usual)
+    }
 
 
 def _table(stored: list[StoredProposal], schema: LabelSchema) -> str:

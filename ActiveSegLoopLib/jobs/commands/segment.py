@@ -4,20 +4,22 @@ An IMAGE is a file, a folder of images, a folder with a DICOM series, or the nam
 the study. Segmentations are written to --out as NAME.seg.nrrd on the image's own grid; those of
 the study's cases are also kept in the study, and need no --out. With --uncertainty a map of how
 unsure the model is comes beside each, as NAME.uncertainty.nii.gz: 0 to 100 percent of the largest
-possible entropy, 0 outside the regions of interest.
+possible entropy, 0 outside the regions of interest. --maps writes single maps in their own units,
+NAME.variance.nii.gz and so on, --scores a table with a line for every slice, NAME.scores.csv.
 
   activesegloop segment kidneys new/*.nii.gz --out proposed/
   activesegloop segment kidneys/models/round-002 ct.nrrd --out proposed/
+  activesegloop segment kidneys ct.nrrd --out maps/ --maps variance,entropy --scores axial
 """
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
 from ActiveSegLoopLib.errors import ActiveSegLoopError
 from ActiveSegLoopLib.jobs.job import Job
-from ActiveSegLoopLib.jobs.options import device, for_programs, positive
+from ActiveSegLoopLib.jobs.options import device, for_programs, names, positive
 from ActiveSegLoopLib.jobs.torchrun import part_and_parts
 from ActiveSegLoopLib.jobs.wording import counted, duration
 
@@ -48,15 +50,31 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--uncertainty", action="store_true",
-        help="also write a map of how unsure the model is (10 passes with dropout)",
+        help="also write a map of how unsure the model is, in percent",
+    )
+    parser.add_argument(
+        "--maps", type=_maps, default=(), metavar="NAME,...",
+        help="also write these maps: entropy, variance, mutual_information, attention",
+    )
+    parser.add_argument(
+        "--scores", choices=["axial", "coronal", "sagittal"],
+        help="also write the scores of each slice of this plane and of the volume, as a table",
+    )
+    parser.add_argument(
+        "--passes", type=positive, default=10, metavar="N",
+        help="of Monte Carlo dropout, for maps and scores (default: 10)",
     )
     for_programs(parser)
 
 
 def run(options: Namespace, job: Job) -> None:
     """Segment the images; one that can't be segmented doesn't keep the others back."""
+    from ActiveSegLoopLib.jobs.map_files import Extras
     from ActiveSegLoopLib.jobs.segmenting import Segmenter, require_room_for
 
+    extras = Extras(options.uncertainty, options.maps, options.scores, options.passes)
+    if extras.outside and options.out is None:
+        raise ActiveSegLoopError("Maps and scores need a folder to be written to: give --out.")
     if options.out is not None:
         require_room_for(options.out)
     segmenter = Segmenter(options.model, options.device, job.open_study, options.round)
@@ -64,7 +82,7 @@ def run(options: Namespace, job: Job) -> None:
     work = segmenter.tasks(options.images, options.out, ending, options.series)
     if options.skip_existing:
         work = [item for item in work if item.out is None or not item.out.exists()]
-    outputs = [path for item in work for path in item.outputs(options.uncertainty)]
+    outputs = [path for item in work for path in item.outputs(extras)]
     existing = [path for path in outputs if path.exists()]
     if existing and not (options.overwrite or options.skip_existing):
         raise ActiveSegLoopError(
@@ -84,7 +102,7 @@ def run(options: Namespace, job: Job) -> None:
             "again with --skip-existing."
         )
         try:
-            answer = segmenter.segment(item, options.uncertainty)
+            answer = segmenter.segment(item, extras)
             for text in answer["warnings"]:
                 job.report("warning", text=f"{item.name}: {text}")
             job.report("segmented", **answer)
@@ -99,3 +117,14 @@ def run(options: Namespace, job: Job) -> None:
             + (f" They are in {options.out}." if options.out and done else ""),
             segmented=done,
         )
+
+
+def _maps(text: str) -> tuple[str, ...]:
+    """Names of maps, each once."""
+    from ActiveSegLoopLib.jobs.map_files import MAPS
+
+    found = tuple(dict.fromkeys(name.replace("-", "_") for name in names(text)))
+    strange = [name for name in found if name not in MAPS]
+    if strange:
+        raise ArgumentTypeError(f"there is no map '{strange[0]}': use {', '.join(MAPS)}")
+    return found

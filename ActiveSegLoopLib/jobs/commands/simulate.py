@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ActiveSegLoopLib.errors import SimulationError
 from ActiveSegLoopLib.jobs.job import Job
@@ -111,7 +111,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     virtues.add_argument("--interpolation", choices=["nearest", "shape"], help="default nearest")
     training = parser.add_argument_group("training")
-    training.add_argument("--preset", metavar="NAME", help="the recipe (default: simulation)")
+    training.add_argument(
+        "--preset", metavar="NAME",
+        help="the recipe (default: simulation); with rahimi2021 and zhang2020 also what their "
+        "papers compared, as far as it isn't given",
+    )
     training.add_argument("--iterations", type=positive, metavar="N", help="of each training")
     training.add_argument("--passes", type=positive, metavar="N", help="of Monte Carlo dropout")
     device(training)
@@ -173,6 +177,7 @@ def _strategies(options: Namespace) -> ExperimentSettings:
     from ActiveSegLoopLib.simulation.settings import ExperimentSettings
 
     given = _given(options, _SETTINGS, _VIRTUES)
+    given = _as_paper(given) | given
     unit = given.get("unit", "slice")
     if "strategies" in given:
         chosen = (DEFAULTS[unit] if name == "default" else name for name in given["strategies"])
@@ -181,6 +186,21 @@ def _strategies(options: Namespace) -> ExperimentSettings:
     for name in (*settings.strategies, settings.initial):
         get_strategy(name, unit)
     return settings
+
+
+def _as_paper(given: dict[str, Any]) -> dict[str, Any]:
+    """What the experiment of the recipe's paper compared and how, if it is about this unit."""
+    from ActiveSegLoopLib.selection.papers import PAPERS
+
+    paper = PAPERS.get(given.get("preset", ""))
+    if paper is None or given.get("unit", paper.unit) != paper.unit:
+        return {}
+    found = {
+        "unit": paper.unit, "strategies": (paper.strategy, *paper.baselines),
+        "initial": paper.initial, "passes": paper.passes, "start": paper.start,
+        "step": paper.count,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _virtues(options: Namespace) -> VirtueSettings:

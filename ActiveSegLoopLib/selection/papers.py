@@ -1,0 +1,47 @@
+"""How the papers choose what to label next, by the name of their recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ActiveSegLoopLib.errors import SelectionError
+
+
+@dataclass(frozen=True)
+class PaperSelection:
+    """A paper's choice of what to label next, and what its experiment compared it with.
+
+    `count` is how many it labels in each round, None where the paper doesn't say; `start` how many
+    are labeled before the first training, None likewise; `initial` what picks those.
+    """
+
+    unit: str
+    strategy: str
+    baselines: tuple[str, ...]
+    initial: str
+    passes: int = 10
+    count: int | None = None
+    start: int | None = None
+
+
+PAPERS = {
+    # The variance over 5 passes, summed over the volume; 11 volumes, then 5 more each round.
+    "rahimi2021": PaperSelection(
+        "volume", "variance.sum", ("random",), "random", passes=5, count=5, start=11
+    ),
+    # Where attention and segmentation agree least; without dropout one pass tells the entropy.
+    "zhang2020": PaperSelection(
+        "slice", "attention", ("random", "equal_interval", "entropy.sum"), "equal_interval",
+        passes=1,
+    ),
+}
+
+
+def paper_selection(name: str) -> PaperSelection:
+    """How the paper of this name selects; raises SelectionError for one that there isn't."""
+    if name not in PAPERS:
+        raise SelectionError(
+            f"No way of choosing belongs to the preset '{name}'; use one of "
+            f"{', '.join(sorted(PAPERS))}."
+        )
+    return PAPERS[name]
