@@ -19,6 +19,7 @@ from ActiveSegLoopLib.jobs.commands import (
     check,
     compare,
     demo,
+    exclude,
     export,
     init,
     label,
@@ -39,8 +40,7 @@ from ActiveSegLoopLib.jobs.job import USAGE, run_job
 COMMANDS = {
     "demo": demo, "init": init, "add": add, "label": label, "train": train, "segment": segment,
     "status": status, "export": export, "check": check, "serve": serve,
-    "relocate": relocate, "rollback": rollback,
-    "report": report,
+    "relocate": relocate, "exclude": exclude, "rollback": rollback, "report": report,
     "compare": compare, "simulate": simulate, "advise": advise, "propose": propose,
     "phantom": phantom,
 }

@@ -160,10 +160,9 @@ def export_dataset(
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StudyError(f"{out} exists already and isn't an empty folder; choose another one.")
-    chosen = [
-        case for case in study.cases() if case.role == "test" or study.latest(case) is not None
-    ]
-    unlabeled = len(study.cases()) - len(chosen)
+    cases = [case for case in study.cases() if not case.excluded]
+    chosen = [case for case in cases if case.role == "test" or study.latest(case) is not None]
+    unlabeled = len(cases) - len(chosen)
     if unlabeled:
         report("message", text=f"{counted(unlabeled, 'case')} without labels left out.")
     _require_as_many_channels(chosen)

@@ -108,7 +108,12 @@ def _open_round(study: Study, preset, recipe: Preset, process, seed, device, rep
             if (r.preset, r.seed, _lasting(r.settings)) == (preset, seed, _lasting(settings))
         ]
         current = study.current_round()
-        fitting = [r for r in alike if _began_from_what_is_used(r, settings, current)]
+        excluded = {case.name for case in study.cases() if case.excluded}
+        fitting = [
+            r for r in alike
+            if _began_from_what_is_used(r, settings, current)
+            and excluded.isdisjoint(v.case for v in (*r.revisions, *r.validation))
+        ]
         if fitting:
             opened = study.resume_round(fitting[0])
             _say_going_on(study, opened, recipe.hold_out, report)
@@ -204,9 +209,16 @@ def _select(
         )
     _require_as_many_channels([*pool, *validation])
     if hold_out and not validation:
-        held_out = _held_out(study, pool)
+        # Those that are excluded now keep their place: the others stay what they were.
+        labeled = [c for c in study.cases() if c.role == "pool" and newest[c.name] is not None]
+        held_out = _held_out(study, labeled)
         validation = [c for c in pool if c.group in held_out]
         pool = [c for c in pool if c.group not in held_out]
+        if not pool:
+            raise ModelError(
+                "All labeled cases that aren't excluded are held out to validate: label another "
+                "one, or include one again."
+            )
         if validation:
             report(
                 "message",

@@ -18,7 +18,7 @@ class CaseState:
     """A case as the table shows it.
 
     slices: how many are labeled, None when the whole volume is; is_in_work: it has a draft;
-    is_predicted: the current model has segmented it.
+    is_predicted: the current model has segmented it; is_excluded: it takes no part for now.
     """
 
     name: str
@@ -27,6 +27,7 @@ class CaseState:
     slices: int | None
     is_in_work: bool
     is_predicted: bool
+    is_excluded: bool
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def overview(study: Study) -> Overview:
             labeled_slices(study.latest(case)),
             case.name in in_work,
             current is not None and study.prediction(current, case) is not None,
+            case.excluded,
         )
         for case in study.cases()
     ]
@@ -81,6 +83,8 @@ def role_text(role: str) -> str:
 
 def state_text(case: CaseState) -> str:
     """How far a case is labeled, in a word or two."""
+    if case.is_excluded:
+        return _("excluded")
     if case.slices is None:
         state = _("labeled")
     elif case.slices:

@@ -81,7 +81,7 @@ class SegmentSection(Section):
             current = study.current_round()
             return [
                 case.name for case in study.cases()
-                if study.latest(case) is None
+                if not case.excluded and study.latest(case) is None
                 and (current is None or study.prediction(current, case) is None)
             ]
 

@@ -28,6 +28,7 @@ class StudySection(Section):
             (self.ui.openButton, "SP_DirOpenIcon"),
             (self.ui.createButton, "SP_FileDialogNewFolder"),
         )
+        self.excluded: set[str] = set()
         self.labels = Labels(self)
         self.adding = Adding(self)
         # An emptied line and a folder that doesn't exist yet change only the line's text.
@@ -40,6 +41,7 @@ class StudySection(Section):
         self.ui.caseTable.connect("itemSelectionChanged()", self.on_case_selected)
         self.ui.openCaseButton.connect("clicked(bool)", self.on_open_case)
         self.ui.locateButton.connect("clicked(bool)", self.on_locate)
+        self.ui.excludeButton.connect("clicked(bool)", self.on_exclude)
         stretch(self.ui.caseTable, 0)
         # By the click on a heading, and not before: in the order in which they were added.
         self.ui.caseTable.horizontalHeader().setSortIndicator(-1, qt.Qt.AscendingOrder)
@@ -120,8 +122,10 @@ class StudySection(Section):
     @guarded
     def on_case_selected(self) -> None:
         """A row was chosen, or none."""
-        chosen = current_key(self.ui.caseTable) is not None
-        self.ui.openCaseButton.enabled = self.ui.locateButton.enabled = chosen
+        name = current_key(self.ui.caseTable)
+        for button in (self.ui.openCaseButton, self.ui.locateButton, self.ui.excludeButton):
+            button.enabled = name is not None
+        self.ui.excludeButton.text = _("Include") if name in self.excluded else _("Exclude")
 
     @guarded
     def on_case_double_clicked(self, row: int, column: int) -> None:
@@ -152,6 +156,20 @@ class StudySection(Section):
             lambda: study.relocate(case, places), located, self.tell_error
         )
 
+    @pressed
+    def on_exclude(self) -> None:
+        """Leave the chosen case out from now on, or take it in again."""
+        study, case = self.study, self.study.case(current_key(self.ui.caseTable))
+        if case.excluded:
+            study.include(case)
+            self.tell(_("{case} takes part again.").format(case=case.name))
+        else:
+            study.exclude(case)
+            self.tell(
+                _("{case} takes no part from now on. Its labels stay.").format(case=case.name)
+            )
+        self.panel.show_study()
+
     def _opened(self, study: Any) -> None:
         line = self.ui.studyPathLineEdit
         if Path(line.currentPath) != study.folder:
@@ -163,6 +181,7 @@ class StudySection(Section):
         if self.study is None or found.folder != self.study.folder:
             return  # another study was opened meanwhile
         self.ui.studyLabel.text = study_text(found)
+        self.excluded = {case.name for case in found.cases if case.is_excluded}
         rows = [
             (
                 case.name,

@@ -104,7 +104,8 @@ def _can_validate(study: Study, has_new: bool) -> bool:
     """Whether a training now has cases to measure the Dice on, which none had before."""
     if any(study.latest(case) for case in study.cases("validation")):
         return True
-    groups = {case.group for case in study.cases("pool") if study.latest(case)}
+    labeled = [case for case in study.cases() if case.role == "pool" and study.latest(case)]
+    groups = {case.group for case in labeled}
     return has_new and len(groups) >= GROUPS_TO_HOLD_OUT
 
 

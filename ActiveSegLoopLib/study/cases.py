@@ -38,7 +38,8 @@ class Case:
 
     role: "pool" (labeled and trained on), "validation" or "test"; group: the patient; channels:
     where the images lie; geometry: the grid of the first, on which all labels lie; series: for
-    each image which DICOM series of its folder, as series_key says it.
+    each image which DICOM series of its folder, as series_key says it; excluded: it takes no part
+    in training, proposals, scores and exports.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Case:
     geometry: Geometry
     fingerprint: str
     series: tuple[str | None, ...] = ()
+    excluded: bool = False
 
     @property
     def dicom(self) -> tuple[bool, ...]:
@@ -97,12 +99,13 @@ class Cases:
         return self.get(name)
 
     def all(self, role: str | None = None) -> list[Case]:
-        """The cases, or those of one role, in the order in which they were added."""
+        """See Study.cases."""
         if role is not None and role not in ROLES:
             raise StudyError(f"'{role}' isn't a role: use one of {', '.join(ROLES)}.")
         with self._database.reading() as connection:
             rows = connection.execute(
-                "SELECT * FROM cases WHERE :role IS NULL OR role = :role ORDER BY id",
+                "SELECT * FROM cases WHERE :role IS NULL OR (role = :role AND NOT excluded) "
+                "ORDER BY id",
                 {"role": role},
             ).fetchall()
             return [self._case(connection, row) for row in rows]
@@ -155,6 +158,15 @@ class Cases:
                     "WHERE case_id = ? AND position = ?",
                     (channel.relative, channel.absolute, channel.stamp, row["id"], position),
                 )
+        return self.get(name)
+
+    def set_excluded(self, name: str, excluded: bool) -> Case:
+        """See Study.exclude and Study.include."""
+        with self._database.writing() as connection:
+            row = case_row(connection, name)
+            connection.execute(
+                "UPDATE cases SET excluded = ? WHERE id = ?", (excluded, row["id"])
+            )
         return self.get(name)
 
     def check_images(self, name: str) -> None:
@@ -216,6 +228,7 @@ class Cases:
             geometry=Geometry.from_dict(json.loads(row["geometry"])),
             fingerprint=row["fingerprint"],
             series=tuple(channel.series for channel in channels),
+            excluded=bool(row["excluded"]),
         )
 
 

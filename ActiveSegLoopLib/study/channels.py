@@ -68,7 +68,7 @@ def verified(channel: Channel, folder: Path, case: str, trust_stamp: bool = True
         raise StudyError(
             f"The image of case '{case}' isn't at {path} any more: put it back, or tell the study "
             f"where it lies now (in Slicer by Moved..., else activesegloop relocate STUDY {case} "
-            "FILE)."
+            f"FILE). If it is lost, exclude the case (activesegloop exclude STUDY {case})."
         )
     state = stamp(path)
     if trust_stamp and state is not None and state == channel.stamp:

@@ -266,6 +266,8 @@ def _damage_of_prediction(path: Path, case: Case) -> str | None:
 
 def _images(study: Study) -> Iterator[Problem]:
     for case in study.cases():
+        if case.excluded:
+            continue
         try:
             study.check_images(case)
         except StudyError as error:

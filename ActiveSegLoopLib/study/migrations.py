@@ -143,4 +143,7 @@ VERSION_3 = (
     """,
 )
 
-MIGRATIONS = (VERSION_1, VERSION_2, VERSION_3)
+# excluded: the case takes no part for now, and nothing of it is forgotten.
+VERSION_4 = ("ALTER TABLE cases ADD COLUMN excluded INTEGER NOT NULL DEFAULT 0",)
+
+MIGRATIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)

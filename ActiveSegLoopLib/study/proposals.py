@@ -89,7 +89,8 @@ class Proposals:
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT proposals.*, name FROM proposals JOIN cases ON cases.id = case_id "
-                f"WHERE {'1' if every_batch else newest} ORDER BY batch, position"
+                f"WHERE {'1' if every_batch else newest} "
+                "AND NOT (excluded AND state = 'open') ORDER BY batch, position"
             ).fetchall()
             schema = load_schema(connection)
         found = [_proposal(row) for row in rows]

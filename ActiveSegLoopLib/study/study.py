@@ -125,7 +125,7 @@ class Study:
         return self._cases.add(images, name, role, group, series)
 
     def cases(self, role: str | None = None) -> list[Case]:
-        """The cases, or those of one role, in the order in which they were added."""
+        """All cases, or those of one role that aren't excluded, in the order of being added."""
         return self._cases.all(role)
 
     def case(self, name: str) -> Case:
@@ -146,6 +146,18 @@ class Study:
     def relocate(self, case: Case, paths: Sequence[str | os.PathLike]) -> Case:
         """Tell where the images of a case lie now; raises StudyError when they aren't the same."""
         return self._cases.relocate(case.name, paths)
+
+    def exclude(self, case: Case) -> Case:
+        """Let a case take no part for now; its labels stay, and it keeps its role and patient.
+
+        It isn't trained on, validated or tested on, proposed or exported, and its image may be
+        gone. Earlier rounds stay as they are.
+        """
+        return self._cases.set_excluded(case.name, True)
+
+    def include(self, case: Case) -> Case:
+        """Let a case that was excluded take part again."""
+        return self._cases.set_excluded(case.name, False)
 
     def add_revision(
         self,

@@ -179,6 +179,26 @@ def test_a_text_of_several_lines_takes_no_room_from_what_is_below(panel):
     assert label.minimumHeight == 0
 
 
+def test_a_case_is_excluded_and_included_by_the_same_button(panel, study):
+    open_in(panel, study.folder)
+    button, table = panel.ui.excludeButton, panel.ui.caseTable
+    assert not button.enabled
+    table.setCurrentCell(0, 0)
+    assert button.enabled and button.text == "Exclude"
+    button.click()
+    until(lambda: not panel.background.is_busy)
+    assert study.case("p1").excluded and table.item(0, 1).text() == "excluded"
+    assert "takes no part from now on" in panel.ui.studyMessageLabel.text
+    assert button.text == "Include"
+    table.setCurrentCell(1, 0)
+    assert button.text == "Exclude", "That case takes part."
+    table.setCurrentCell(0, 0)
+    button.click()
+    until(lambda: not panel.background.is_busy)
+    assert not study.case("p1").excluded and button.text == "Exclude"
+    assert table.item(0, 1).text() != "excluded"
+
+
 def test_a_case_whose_image_was_moved_is_told_where_it_lies_now(
     panel, study, tmp_path, monkeypatch
 ):

@@ -9,6 +9,7 @@ from ActiveSegLoopLib.images.reading import read_image
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.study import LabelSchema, Study
+from ActiveSegLoopLib.study.checking import check
 from Testing.study.samples import GRID
 
 
@@ -32,6 +33,30 @@ def test_cases_are_listed_in_order_and_by_role(study, make_image):
     assert study.cases("validation") == []
     with pytest.raises(StudyError, match="'training' isn't a role"):
         study.cases("training")
+
+
+def test_an_excluded_case_takes_no_part_and_keeps_everything(study, make_image):
+    first, second = (study.add_case([make_image(f"{name}.nrrd")]) for name in "ab")
+    labels = Volume(np.ones(first.geometry.shape, np.uint8), first.geometry)
+    revision = study.add_revision(first, labels)
+    proposals = [
+        {"case": case.name, "unit": "volume", "plane": None, "index": None, "score": 1.0,
+         "reason": "r", "strategy": "s"} for case in (second, first)
+    ]
+    study.save_proposals(proposals)
+    assert study.exclude(second).excluded and not study.case("a").excluded
+    assert [case.name for case in study.cases("pool")] == ["a"]
+    assert [case.name for case in study.cases()] == ["a", "b"]
+    assert study.proposals("open") == []
+    study.exclude(first)
+    second.channels[0].unlink()
+    assert study.latest(first) == revision and check(study) == []
+    with pytest.raises(StudyError, match="group 'b' has the role pool"):
+        study.add_case([make_image("c.nrrd")], role="test", group="b")
+    assert not study.include(second).excluded
+    assert [case.name for case in study.cases("pool")] == ["b"]
+    assert [proposal.case for proposal in study.proposals("open")] == ["b"]
+    assert len(check(study)) == 1, "Its image is gone."
 
 
 def test_images_of_the_same_name_get_cases_of_different_names(study, make_image):

@@ -27,6 +27,7 @@ def run(options: Namespace, job: Job) -> None:
         members = study.cases(role)
         labeled = sum(study.latest(case) is not None for case in members)
         cases[role] = {"cases": len(members), "labeled": labeled}
+    excluded = [case.name for case in study.cases() if case.excluded]
     rounds = [
         {
             "round": item.number,
@@ -44,6 +45,8 @@ def run(options: Namespace, job: Job) -> None:
         f"{role}: {counted(count['cases'], 'case')}, {count['labeled']} labeled"
         for role, count in cases.items()
     ]
+    if excluded:
+        lines.append(f"excluded: {', '.join(excluded)}")
     for item in rounds:
         reason = "" if not item["reason"] else f" ({item['reason'].rstrip('.')})"
         dice = "" if item["mean_dice"] is None else f", mean Dice {item['mean_dice']:.3f}"
@@ -53,5 +56,6 @@ def run(options: Namespace, job: Job) -> None:
             + ", current" * item["current"]
         )
     job.result(
-        "\n".join(lines), study=study.folder, **study.schema.to_dict(), cases=cases, rounds=rounds
+        "\n".join(lines), study=study.folder, **study.schema.to_dict(), cases=cases,
+        excluded=excluded, rounds=rounds,
     )

@@ -1,0 +1,43 @@
+"""Rounds of a study some of whose cases are excluded."""
+
+import pytest
+
+from ActiveSegLoopLib.errors import ModelError, StudyError
+from ActiveSegLoopLib.model.presets import PRESETS
+from ActiveSegLoopLib.model.rounds import train_round
+from Testing.model.samples import make_study, tiny
+
+
+@pytest.fixture(autouse=True)
+def recipe(monkeypatch):
+    """The preset "whole": a segmenter on its own."""
+    monkeypatch.setitem(PRESETS, "whole", lambda gpu: tiny(gpu, locator=False))
+
+
+def train(study):
+    return train_round(study, "whole", device="cpu")
+
+
+def test_a_lost_image_keeps_nothing_back_once_its_case_is_excluded(tmp_path):
+    study = make_study(tmp_path, ["pool"] * 2)
+    (tmp_path / "c1-0.nii.gz").unlink()
+    with pytest.raises(StudyError, match="c1-0.nii.gz"):
+        train(study)
+    study.exclude(study.case("c1"))
+    second = train(study)
+    assert second.number == 2 and [r.case for r in second.revisions] == ["c0"]
+    assert study.round(1).state == "failed", "It can't go on without that image."
+
+
+def test_excluding_a_case_never_makes_training_cases_of_those_held_out(tmp_path):
+    study = make_study(tmp_path, ["pool"] * 6)
+    first = train(study)
+    assert [r.case for r in first.validation] == ["c4"]
+    study.exclude(study.case("c0"))
+    second = train(study)
+    assert [r.case for r in second.validation] == ["c4"]
+    assert [r.case for r in second.revisions] == ["c1", "c2", "c3", "c5"]
+    for name in ("c1", "c2", "c3", "c5"):
+        study.exclude(study.case(name))
+    with pytest.raises(ModelError, match="held out to validate"):
+        train(study)
