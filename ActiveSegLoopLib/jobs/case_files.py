@@ -202,15 +202,19 @@ class LabelFolder:
 
 
 def group_of(case: CaseFiles, pattern: re.Pattern | None) -> str | None:
-    """The patient of a case: what `pattern` (its first group, if it has one) finds in the name."""
+    """The patient of a case: what `pattern` (its first group, if it has one) finds in the name.
+
+    A pattern with a slash is looked for in the whole path, whose folders are parted by slashes.
+    """
     if pattern is None:
         return None
-    name = case.images[0].absolute().name
+    path = case.images[0].absolute()
+    name = path.as_posix() if "/" in pattern.pattern else path.name
     match = pattern.search(name)
     if not match:
         raise ActiveSegLoopError(
             f"--group-regex '{pattern.pattern}' finds nothing in the name {name}; the patient's "
-            "part of every name must match."
+            "part of every name must match (of the path, where the pattern has a slash)."
         )
     found = match[1] if pattern.groups else match[0]
     if not found:

@@ -66,6 +66,17 @@ def test_a_role_or_group_that_differs_from_the_cases_is_refused(study, data, cap
     assert call("add", study, data.image(5), *same) == 0
 
 
+def test_a_pattern_with_a_slash_finds_the_patient_in_the_folders(study, tmp_path, capsys):
+    for number, scan in enumerate(("P07/first", "P07/second", "P08/first")):
+        (tmp_path / "pa" / scan).mkdir(parents=True)
+        write_volume(tmp_path / "pa" / scan / "ct.nii.gz", balls(40 + number)[0])
+    images = sorted((tmp_path / "pa").rglob("*.nii.gz"))
+    assert call("add", study, *images, "--group-regex", r"/(P\d+)/") == 0
+    added = [case for case in Study.open(study).cases() if case.channels[0] in images]
+    assert sorted(case.group for case in added) == ["P07", "P07", "P08"]
+    refused(study, capsys, "finds nothing in the name /", images[0], "--group-regex", "/Q/")
+
+
 def test_labels_of_a_labeled_case_are_said_to_be_left_aside(study, data, capsys):
     assert call("add", study, data.image(0), data.image(2), "--labels", data.labels) == 0
     error = capsys.readouterr().err

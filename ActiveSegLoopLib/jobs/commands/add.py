@@ -44,7 +44,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--group-regex", type=_regex, metavar="RE",
-        help="finds the patient in an image's name; a patient's images share one role",
+        help="finds the patient in an image's name, or in its path where the pattern has a slash, "
+        "as \"/(P[0-9]+)/\"; a patient's images share one role",
     )
     parser.add_argument(
         "--channels", type=positive, metavar="N",

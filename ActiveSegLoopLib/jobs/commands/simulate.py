@@ -62,7 +62,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--channels", type=positive, metavar="N", help="as many files NAME_0000 ... make a case"
     )
     data.add_argument(
-        "--group-regex", type=_pattern, metavar="RE", help="finds the patient in a file's name"
+        "--group-regex", type=_pattern, metavar="RE",
+        help="finds the patient in a file's name, or in its path where the pattern has a slash",
     )
     budget = parser.add_argument_group("what is compared (budgets in slices or volumes)")
     budget.add_argument("--unit", choices=["slice", "volume"], help="what is proposed: slice")
