@@ -78,6 +78,9 @@ def _turns(candidates: Candidates, served: np.ndarray, rules: Rules) -> list[int
     if not rules.per_class:
         return [None]
     labeled = candidates.annotated.sum(axis=0)
+    for case in candidates.cases:
+        if case.elsewhere is not None:
+            labeled = labeled + case.elsewhere.sum(axis=0)
     return [int(label) for label in np.lexsort((labeled, served))]
 
 

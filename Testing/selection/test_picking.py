@@ -200,7 +200,7 @@ def test_labels_in_other_planes_count_where_volumes_with_the_fewest_come_first()
     found = candidates(*cases, count=4)
     focused = [(p.focus, found.cases[found.case[p.number]].name)
                for p in pick(found, strategy, Rules(per_class=True))]
-    assert focused == [(0, "b"), (1, "a"), (0, "c"), (1, "a")], "no vein is labeled"
+    assert focused == [(1, "a"), (0, "b"), (1, "c"), (0, "b")], "no vein is labeled"
 
 
 def test_the_registrys_needs_name_measures():
@@ -218,3 +218,15 @@ def test_where_the_model_sees_nothing_the_expected_error_counts_by_the_chance_of
     assert picked(found, expected_error, min_distance_mm=0.0) == [("a", 0), ("a", 1), ("a", 2)]
     reason = next(pick(candidates(case), expected_error, Rules(min_distance_mm=0.0))).reason
     assert reason.startswith("if anything is there, the model expects a Dice of 0.10")
+
+
+def test_the_expected_error_of_a_label_is_its_own_also_where_the_model_sees_nothing():
+    labels = [[0.3, 0.01], [0.2, 0.02], [0.01, 0.9]]
+    case = made_case(
+        slices=3, measures={"error": scored([0.9, 0.2, 0.9], labels)},
+        foreground=np.array([[0, 0], [5, 0], [0, 0]]), annotated=np.zeros((3, 2), bool),
+    )
+    found = candidates(case, count=4)
+    order = [(p.focus, p.number)
+             for p in pick(found, STRATEGIES["expected_error"], Rules(0.0, None, True))]
+    assert order == [(0, 0), (1, 2), (0, 1)]

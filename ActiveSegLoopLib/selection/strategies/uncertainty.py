@@ -35,8 +35,13 @@ def expected_error(candidates: Candidates) -> Ranking:
     """
     error = candidates.measure("error")
     worst = worst_label(candidates, "error")
-    unknown = not_learned(candidates, "error", candidates.focus)
-    seen = candidates.foreground.any(axis=1)
+    focus = candidates.focus
+    unknown = not_learned(candidates, "error", focus)
+    per_label = candidates.measure_per_label("error")
+    if focus is None or unknown:
+        seen, unseen = candidates.foreground.any(axis=1), per_label.max(axis=1)
+    else:
+        seen, unseen = candidates.seen, per_label[:, focus]
 
     def reason(i: int) -> str:
         if unknown:
@@ -44,9 +49,7 @@ def expected_error(candidates: Candidates) -> Ranking:
         expected = "the model expects" if seen[i] else "if anything is there, the model expects"
         return f"{expected} a Dice of {1 - error[i]:.2f}, worst{worst(i)}"
 
-    return Ranking(
-        np.where(seen, error, candidates.measure_per_label("error").max(axis=1)), reason
-    )
+    return Ranking(np.where(seen, error, unseen), reason)
 
 
 def _highest(candidates: Candidates, need: str, words: str) -> Ranking:
