@@ -91,11 +91,15 @@ def crop(volume: Volume, box: Box) -> Volume:
 
 
 class Preparation:
-    """Prepares cases for the two networks in `folder`, once for the same content and plan."""
+    """Prepares cases for the two networks in `folder`, once for the same content and plan.
 
-    def __init__(self, folder: Path, plan: Plan) -> None:
+    `unlearned`: positions of the labels that no training case is annotated for.
+    """
+
+    def __init__(self, folder: Path, plan: Plan, unlearned: Sequence[int] = ()) -> None:
         self.folder = Path(folder)
         self.plan = plan
+        self.unlearned = list(unlearned)
         self.used: set[str] = set()
 
     def segmenter_cases(self, case: LabeledCase) -> list[StoredCase]:
@@ -110,7 +114,8 @@ class Preparation:
         Its points are those of each label, so that patches are centered on a thin one as often as
         on a large one: alone in its patch, it counts.
         """
-        return self._prepared(case, "locator", {}, self._prepare_whole)
+        relevant = {"unlearned": self.unlearned} if self.unlearned else {}
+        return self._prepared(case, "locator", relevant, self._prepare_whole)
 
     def forget_unused(self) -> None:
         """Delete what was prepared for other contents or plans, or left unfinished by a kill."""
@@ -154,9 +159,11 @@ class Preparation:
     def _prepare_whole(self, case: LabeledCase) -> Iterator[PreparedCase]:
         parts = self._parts(case, *in_lps(*case.load()), [None], self.plan.locator.spacing)
         for part in parts:
-            # "Any label" is known where all labels were looked for, or where one was found.
+            # "Any label" is known where all labels were looked for, or where one was found. What
+            # nobody has drawn anywhere isn't to be located: without it background is known.
             found = part.channels > 0
-            known = (part.subsets.all(axis=1)[part.codes] | found).astype(np.uint8)
+            sought = np.delete(part.subsets, self.unlearned, axis=1)
+            known = (sought.all(axis=1)[part.codes] | found).astype(np.uint8)
             if known.any():
                 everywhere = patch_points(known, known, np.array([[False], [True]]))[0]
                 yield replace(

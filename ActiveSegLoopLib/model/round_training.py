@@ -77,7 +77,7 @@ class RoundTraining:
         """Do all of it; returns the round's metrics. Raises Stopped when asked to stop."""
         started = time.perf_counter()
         plan = self._plan()
-        preparation = Preparation(self.study.folder / "cache", plan)
+        preparation = Preparation(self.study.folder / "cache", plan, self._unlearned())
         locator = None
         stages = {}
         if plan.locator is not None:

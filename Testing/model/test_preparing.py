@@ -27,40 +27,8 @@ from ActiveSegLoopLib.model.preparing import (
 )
 from ActiveSegLoopLib.study import Annotated
 from ActiveSegLoopLib.study.files import staging
+from Testing.model.loaded_cases import EVERYTHING, GRID, Loaded, only_slices, two_organs
 from Testing.model.samples import cascade
-
-GRID = Geometry((24, 30, 60), (1.0, 1.0, 1.0))
-EVERYTHING = np.array([[False, False], [True, True]])
-
-
-class Loaded(LabeledCase):
-    """A case in memory that counts how often it is loaded."""
-
-    def __init__(self, channels, codes=None, subsets=EVERYTHING, grid=GRID, key="key"):
-        codes = np.ones(grid.shape, np.uint8) if codes is None else codes
-        image = np.random.default_rng(0).normal(100, 20, grid.shape).astype(np.float32)
-
-        def load():
-            object.__setattr__(self, "times", self.times + 1)
-            return [Volume(image, grid)], Volume(channels, grid), Annotated(codes, subsets)
-
-        super().__init__("c0", key, load)
-        object.__setattr__(self, "times", 0)
-
-
-def two_organs() -> np.ndarray:
-    """Channels: two organs far apart (1), one with a tumor (2)."""
-    channels = np.zeros(GRID.shape, np.uint8)
-    channels[6:18, 8:20, 6:16] = 1
-    channels[6:18, 8:20, 44:54] = 1
-    channels[9:13, 11:15, 46:50] = 2
-    return channels
-
-
-def only_slices(indices, axis=0) -> np.ndarray:
-    codes = np.zeros(GRID.shape, np.uint8)
-    np.moveaxis(codes, axis, 0)[list(indices)] = 1
-    return codes
 
 
 def opened(cases):
@@ -198,6 +166,16 @@ def test_the_locator_knows_background_only_where_all_labels_were_looked_for(prep
     assert known[:, :, 10:19].all() and not known[:, :, 19:].any()
 
 
+def test_a_label_that_nobody_has_annotated_hides_no_background_from_the_locator(preparation):
+    subsets = np.array([[False, False], [True, False]])
+    case = Loaded(np.minimum(two_organs(), 1), subsets=subsets)
+    (stored,) = opened(preparation.locator_cases(case))
+    assert np.array_equal(stored.codes, stored.channels), "the second label may be anywhere"
+    newer = Preparation(preparation.folder, preparation.plan, unlearned=[1])
+    (stored,) = opened(newer.locator_cases(case))
+    assert stored.codes.all() and 0 < stored.channels.mean() < 0.5
+
+
 def test_the_locators_patches_are_centered_on_each_label_as_often(preparation):
     (case,) = opened(preparation.locator_cases(Loaded(two_organs())))
     organ, tumor = case.points[1:]
@@ -255,7 +233,7 @@ from pathlib import Path
 from ActiveSegLoopLib.model import prepared
 from ActiveSegLoopLib.model.preparing import Preparation
 from Testing.model.samples import cascade
-from Testing.model.test_preparing import Loaded, two_organs
+from Testing.model.loaded_cases import Loaded, two_organs
 save, written = np.save, []
 def save_or_die(path, array):
     written.append(path)
