@@ -261,6 +261,20 @@ def test_an_image_that_is_gone_costs_its_picture_and_nothing_else(made, tmp_path
     assert "stages_test" in Page(text).tables
 
 
+def test_excluded_cases_are_named_and_not_scored(made, tmp_path):
+    study = Study.open(shutil.copytree(made[0].folder, tmp_path / "study"))
+    study.exclude(study.case("t2"))
+    report = write_report(study, tmp_path / "report", ReportSettings(worst=0))
+    said, usual = (item.page.read_text(encoding="utf-8") for item in (report, made[1]))
+    assert "Excluded by hand: t2." in said and "Excluded by hand" not in usual
+    scored, all_scored = (
+        {row["case"] for row in csv.DictReader(io.StringIO(text))}
+        for text in ((item.folder / "tables" / "scores.csv").read_text(encoding="utf-8")
+                     for item in (report, made[1]))
+    )
+    assert all_scored - scored == {"t2"}
+
+
 def test_a_study_without_cases_or_models_has_a_report_that_says_so(tmp_path):
     study = Study.create(tmp_path / "study", LabelSchema.parse("1=liver"))
     report = write_report(study, tmp_path / "report")

@@ -178,12 +178,14 @@ def methods(measured: Measured) -> list[str]:
         f"{role}: {_cases(len(cases))} of {_patients(patients[role])}"
         for role, cases in counts.items()
     )
+    excluded = [case.name for case in study.cases() if case.excluded]
+    left_out = f" Excluded by hand: {', '.join(excluded)}." if excluded else ""
     finished = [r for r in study.rounds() if r.state == "finished"]
     presets = ", ".join(dict.fromkeys(r.preset for r in finished)) or "none"
     return [
         f"Cases have fixed roles ({split}); all images of a patient have one role. Models are "
         "trained on labeled cases of the pool only. The label values and where they are annotated "
-        "come from the newest label revision of a case.",
+        f"come from the newest label revision of a case.{left_out}",
         f"{len(finished)} finished rounds of training, presets: {presets}. The exact revisions, "
         "settings, seeds and versions of each round are below and in report.json.",
         "Dice is 2|A∩B| / (|A|+|B|), counted only in voxels that are annotated for the structure; "
