@@ -97,8 +97,9 @@ def case_table(study: Study) -> Table:
         z, y, x = case.geometry.spacing
         rows.append({
             "case": case.name, "role": case.role, "patient": case.group,
-            "images": len(case.channels), "voxels_z": case.geometry.shape[0],
-            "voxels_y": case.geometry.shape[1], "voxels_x": case.geometry.shape[2],
+            "excluded": case.excluded, "images": len(case.channels),
+            "voxels_z": case.geometry.shape[0], "voxels_y": case.geometry.shape[1],
+            "voxels_x": case.geometry.shape[2],
             "spacing_z": z, "spacing_y": y, "spacing_x": x,
             "revisions": 0 if newest is None else newest.number,
             "annotated": None if newest is None else annotated_words(newest, study),

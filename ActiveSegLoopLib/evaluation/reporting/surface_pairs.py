@@ -95,7 +95,7 @@ def find_pairs(study: Study, current: Round | None, truths: Sequence[Truth]) -> 
     for case in study.cases():
         revisions = study.revisions(case)
         corrected = [r for r in revisions if r.origin == "corrected"]
-        if not corrected:
+        if not corrected or case.excluded:
             continue
         newest = corrected[-1]
         before = revisions[: revisions.index(corrected[0])]
