@@ -33,8 +33,11 @@ class Model:
     locator: nn.Module | None
 
 
-def save_model(folder: Path, model: Model) -> None:
-    """Write `model.json` and the weights into `folder`; the JSON last, so that it vouches."""
+def save_model(folder: Path, model: Model) -> str:
+    """Write `model.json` and the weights into `folder`; the JSON last, so that it vouches.
+
+    Returns the SHA-256 of the description, which names those of the weights.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     weights = {}
@@ -51,6 +54,7 @@ def save_model(folder: Path, model: Model) -> None:
     content["sha256"] = description_sha256(content)
     with atomic_write(folder / DESCRIPTION) as temporary:
         Path(temporary).write_text(json.dumps(content, indent=1))
+    return content["sha256"]
 
 
 def load_model(folder: Path) -> Model:

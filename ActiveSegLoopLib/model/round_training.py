@@ -87,13 +87,14 @@ class RoundTraining:
         if not is_first_process():
             return {}
         model = Model(self.schema, preparation.plan, segmenter, locator)
-        save_model(self.round.folder, model)
+        saved = save_model(self.round.folder, model)
         if not self._another_is_trained():
             preparation.forget_unused()
         metrics = {
             "seconds": round(time.perf_counter() - started, 1),
             "training_cases": len(self.training),
             "stages": stages,
+            "model_sha256": saved,
         }
         if self.validation:
             metrics |= self._validate()

@@ -17,6 +17,7 @@ from ActiveSegLoopLib.model.presets import PRESETS
 from ActiveSegLoopLib.model.rounds import train_round
 from ActiveSegLoopLib.model.trainer import Stopped
 from ActiveSegLoopLib.study import Annotation, Label, Study
+from ActiveSegLoopLib.study.checking import check
 from Testing.model.samples import add_case, make_study, tiny, truth, two_balls
 
 
@@ -97,6 +98,8 @@ def test_its_metrics_name_every_label_of_every_validation_case(finished):
     for stage in ("locator", "segmenter"):
         assert len(metrics["stages"][stage]["losses"]) == 4
     assert json.loads((round.folder / "metrics.json").read_text())["training_cases"] == 2
+    description = json.loads((round.folder / "model.json").read_text())
+    assert metrics["model_sha256"] == description["sha256"] and check(finished) == []
 
 
 def test_it_records_the_exact_revisions_settings_seed_and_versions(finished):

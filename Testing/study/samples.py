@@ -13,12 +13,12 @@ GRID = Geometry(
 )
 
 
-def write_model(folder: Path) -> None:
+def write_model(folder: Path, weights: bytes = b"weights") -> None:
     """Write a model's files as a training does; the weights are no network's."""
-    weights = folder / "segment.safetensors"
-    with atomic_write(weights) as path:
-        path.write_bytes(b"weights")
-    content = {"format": 1, "weights": {"segmenter": sha256_of(weights)}}
+    file = folder / "segment.safetensors"
+    with atomic_write(file) as path:
+        path.write_bytes(weights)
+    content = {"format": 1, "weights": {"segmenter": sha256_of(file)}}
     content["sha256"] = description_sha256(content)
     with atomic_write(folder / "model.json") as path:
         path.write_text(json.dumps(content))

@@ -13,6 +13,7 @@ from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.study.checking import check
 from ActiveSegLoopLib.study.files import STAGING, staging
 from ActiveSegLoopLib.study.locks import ProcessLock
+from ActiveSegLoopLib.study.model_folder import read_description
 from Testing.study.samples import GRID, write_model
 
 
@@ -152,6 +153,17 @@ def test_a_model_that_isnt_what_its_training_wrote_is_reported(
     (problem,) = check(study, repair=True)
     assert words in problem.message and "from a backup" in problem.message
     assert str(file.parent) in problem.message and not problem.repaired and not problem.repairable
+
+
+def test_a_sound_model_of_another_training_is_reported(study, revision):
+    round = study.start_round("fast", {}, 0, [revision])
+    write_model(round.folder)
+    known = read_description(round.folder)["sha256"]
+    study.finish_round(round, {"model_sha256": known}, {})
+    assert check(study) == []
+    write_model(round.folder, weights=b"of another training")
+    (problem,) = check(study, repair=True)
+    assert "isn't the one that round 1 trained" in problem.message and not problem.repaired
 
 
 def test_predictions_that_cant_be_opened_or_lie_elsewhere_are_moved_aside(
