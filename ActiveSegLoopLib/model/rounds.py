@@ -204,8 +204,10 @@ def _select(
     pool = [c for c in study.cases("pool") if newest[c.name] is not None]
     validation = [c for c in study.cases("validation") if newest[c.name] is not None]
     if not pool:
+        excluded = [c for c in study.cases() if c.excluded and newest[c.name] is not None]
         raise ModelError(
-            f"No pool case of the study {study.folder} is labeled yet; label at least one first."
+            f"No pool case of the study {study.folder} is labeled yet; label at least one first"
+            + (", or include an excluded one again." if excluded else ".")
         )
     _require_as_many_channels([*pool, *validation])
     if hold_out and not validation:

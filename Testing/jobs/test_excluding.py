@@ -21,8 +21,11 @@ def test_an_excluded_case_is_told_and_isnt_exported_or_proposed(study, tmp_path,
     assert any("p1" in name for name in names) and not any("p0" in name for name in names)
     assert call("propose", study, "-n", 1) == 1
     assert "Nothing is left to propose" in capfd.readouterr().err
-    assert call("exclude", study, "p0", "--undo") == 0
-    assert "p0 takes part again." in capfd.readouterr().out
+    assert call("exclude", study, "p1") == 0
+    assert call("propose", study, "-n", 1) == 1
+    assert "or include an excluded one again" in capfd.readouterr().err
+    assert call("exclude", study, "p0", "p1", "--undo") == 0
+    assert "p0, p1 take part again." in capfd.readouterr().out
     assert [case.name for case in Study.open(study).cases("pool")] == ["p0", "p1"]
 
 

@@ -41,3 +41,6 @@ def test_excluding_a_case_never_makes_training_cases_of_those_held_out(tmp_path)
         study.exclude(study.case(name))
     with pytest.raises(ModelError, match="held out to validate"):
         train(study)
+    study.exclude(study.case("c4"))
+    with pytest.raises(ModelError, match="or include an excluded one again"):
+        train(study)
