@@ -53,15 +53,18 @@ def annotator_agreement(
 
     Each annotator's own revisions count, only in what that revision annotated; later ones replace
     earlier ones. Revisions without an annotator are left out. Then every second labeling against
-    the labels that it repeats, by whomever. go_on is called before each case and raises to stop.
+    the labels that it repeats, by whomever. Excluded cases don't count. go_on is called before each
+    case and raises to stop.
     """
-    for case in study.cases():
+    cases = study.cases()
+    excluded = {case.name for case in cases if case.excluded}
+    for case in cases:
         go_on()
         revisions: dict[str, list[Revision]] = {}
         for revision in study.revisions(case):
             if revision.annotator is not None and revision.origin != "model":
                 revisions.setdefault(revision.annotator, []).append(revision)
-        if len(revisions) < 2:
+        if len(revisions) < 2 or case.excluded:
             continue
         labelings = {name: _labeling(study, case, own) for name, own in revisions.items()}
         for first, second in combinations(labelings, 2):
@@ -70,6 +73,8 @@ def annotator_agreement(
             )
     for repeat in study.repeats():
         go_on()
+        if repeat.case in excluded:
+            continue
         yield from _repeated(study, repeat)
 
 

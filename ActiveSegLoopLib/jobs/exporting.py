@@ -190,6 +190,7 @@ def export_dataset(
             reason = (
                 f"all {len(partial)} labeled ones are only partly labeled, which this format can't "
                 "say; use --format nnunet" if partial else "none is labeled yet"
+                + (" but for excluded ones" if len(cases) < len(study.cases()) else "")
             )
             raise StudyError(
                 f"No case of the study {study.folder} can be exported to train on: {reason}."

@@ -16,14 +16,15 @@ _USELESS_DICE = 0.01
 def decide(measured: Measured) -> tuple[str, str]:
     """The next step ("add", "label", "train", ... as in Advice) and the reason."""
     return (
-        _before_a_curve(measured)
+        _without_labels(measured)
         or _poor_labels(measured)
+        or _before_a_curve(measured)
         or _untrained_labels(measured)
         or _by_the_curve(measured)
     )
 
 
-def _before_a_curve(measured: Measured) -> tuple[str, str] | None:
+def _without_labels(measured: Measured) -> tuple[str, str] | None:
     pool = measured.pool
     if pool.cases == 0:
         return "add", "The study has no cases in its pool: add images first."
@@ -32,6 +33,11 @@ def _before_a_curve(measured: Measured) -> tuple[str, str] | None:
             "Nothing is labeled yet: label some slices of several different volumes first, as "
             "carefully as you can, then train early."
         )
+    return None
+
+
+def _before_a_curve(measured: Measured) -> tuple[str, str] | None:
+    pool = measured.pool
     if not measured.curve.points:
         reason = "No round is trained yet: train now, and see where the model is wrong."
         if pool.labeled == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ActiveSegLoopLib.evaluation.overlap import summarize
@@ -21,7 +21,8 @@ P_SCORE = "p_score.json"
 
 @dataclass(frozen=True)
 class RoundPoint:
-    """A finished round. dice: mean over the structures, NaN where it has none; structures: by name.
+    """A finished round. dice: mean over the structures that all rounds of the curve have, NaN where
+    it has none; structures: by name.
 
     volumes, slices: of the training labels; complete: volumes annotated as a whole. minutes:
     labeling time of all that they grew from; timed: volumes that have any. p_scores: the mean of
@@ -127,7 +128,7 @@ def learning_curve(study: Study) -> LearningCurve:
             f"preset than {preset} and are left out."
         )
     shared = _shared_cases(rounds, notes)
-    points = tuple(_point(study, item, shared) for item in rounds)
+    points = _over_shared_structures([_point(study, item, shared) for item in rounds], notes)
     unknown = [str(point.round) for point in points if not point.has_dice]
     if unknown:
         notes.append(
@@ -159,6 +160,35 @@ def _shared_cases(rounds: Sequence[Round], notes: list[str]) -> set[str] | None:
             f"{len(shared)} that all share."
         )
     return shared
+
+
+def _over_shared_structures(
+    points: Sequence[RoundPoint], notes: list[str]
+) -> tuple[RoundPoint, ...]:
+    """The points with the mean over the structures that all rounds with a Dice have.
+
+    A structure that a later round began with is learned from little, and would look like a loss.
+    """
+    known = [{n for n, v in p.structures.items() if math.isfinite(v)} for p in points]
+    known = [names for names in known if names]
+    shared = set.intersection(*known) if known else set()
+    others = sorted(set().union(*known) - shared)
+    if not others:
+        return tuple(points)
+    if not shared:
+        notes.append(
+            "No structure has a Dice in every round, so that the rounds compare badly."
+        )
+        return tuple(points)
+    notes.append(
+        "The Dice here is the mean over the structures that all rounds have: without "
+        f"{', '.join(others)}."
+    )
+    return tuple(
+        replace(point, dice=summarize(point.structures[name] for name in shared).mean)
+        if shared <= point.structures.keys() else point
+        for point in points
+    )
 
 
 def _point(study: Study, item: Round, shared: set[str] | None) -> RoundPoint:
@@ -249,6 +279,8 @@ def main_plane(study: Study) -> str:
     for case in study.cases():
         newest = study.latest(case)
         for entry in newest.annotations if newest else ():
+            if entry.slices is None:
+                counts["axial"] += case.geometry.shape[case.geometry.axis_of("axial")]
             for plane, indices in (entry.slices or {}).items():
                 counts[plane] += len(indices)
     return max(PLANES, key=counts.get)

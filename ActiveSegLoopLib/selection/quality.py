@@ -44,10 +44,16 @@ class LabelQuality:
 
 
 def label_quality(study: Study, seed: int = 0) -> LabelQuality:
-    """The quality by all repeats of the study; without any, everything is NaN."""
+    """The quality by all repeats of the study; without any, everything is NaN.
+
+    Excluded cases don't count.
+    """
     ids = study.schema.ids
+    excluded = {case.name for case in study.cases() if case.excluded}
     common, union = np.zeros((0, len(ids))), np.zeros((0, len(ids)))
     for repeat in study.repeats():
+        if repeat.case in excluded:
+            continue
         here = _voxels_per_slice(study, repeat)
         common, union = np.concatenate([common, here[0]]), np.concatenate([union, here[1]])
     return LabelQuality(

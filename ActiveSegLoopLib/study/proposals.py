@@ -85,18 +85,21 @@ class Proposals:
         """See Study.proposals."""
         if state is not None and state not in STATES:
             raise StudyError(_no_state(state))
+        found = [p for p in self._read(every_batch) if state in (None, p.state)]
+        excluded = {case.name for case in self._cases.all() if case.excluded}
+        return [p for p in found if p.state != "open" or p.case not in excluded]
+
+    def _read(self, every_batch: bool) -> list[StoredProposal]:
         newest = "batch = (SELECT max(batch) FROM proposals)"
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT proposals.*, name FROM proposals JOIN cases ON cases.id = case_id "
-                f"WHERE {'1' if every_batch else newest} "
-                "AND NOT (excluded AND state = 'open') ORDER BY batch, position"
+                f"WHERE {'1' if every_batch else newest} ORDER BY batch, position"
             ).fetchall()
             schema = load_schema(connection)
         found = [_proposal(row) for row in rows]
         done = self._labeled_meanwhile(found, schema)
-        found = [replace(p, state="done") if p.id in done else p for p in found]
-        return [p for p in found if state in (None, p.state)]
+        return [replace(p, state="done") if p.id in done else p for p in found]
 
     def set_state(self, id: int, state: str, note: str) -> StoredProposal:
         """See Study.set_proposal_state."""
@@ -108,7 +111,7 @@ class Proposals:
             ).rowcount
             if not changed:
                 raise StudyError(f"The study has no proposal {id}.")
-        return next(p for p in self.all(every_batch=True) if p.id == id)
+        return next(p for p in self._read(every_batch=True) if p.id == id)
 
     def _labeled_meanwhile(
         self, found: Sequence[StoredProposal], schema: LabelSchema

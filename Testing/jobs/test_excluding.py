@@ -22,6 +22,8 @@ def test_an_excluded_case_is_told_and_isnt_exported_or_proposed(study, tmp_path,
     assert call("propose", study, "-n", 1) == 1
     assert "Nothing is left to propose" in capfd.readouterr().err
     assert call("exclude", study, "p1") == 0
+    assert call("export", study, "--format", "nnunet", "--out", tmp_path / "none") == 1
+    assert "none is labeled yet but for excluded ones" in capfd.readouterr().err
     assert call("propose", study, "-n", 1) == 1
     assert "or include an excluded one again" in capfd.readouterr().err
     assert call("exclude", study, "p0", "p1", "--undo") == 0

@@ -82,6 +82,17 @@ def test_where_the_dice_fell_the_newest_labels_are_looked_at_first(history, roun
     assert "saturated" not in checked.reason
 
 
+def test_poor_labels_are_mended_before_the_first_training(history):
+    case = history.label(history.add(2)[0]).case
+    assert advise(history.study).next == "train"
+    again = Annotation({"axial": (4, 6, 8)})
+    history.study.add_repeat(history.study.case(case), structures(shift=3), again)
+    advice = advise(history.study)
+    assert advice.next == "quality" and "More careful labels come before" in advice.reason
+    history.study.exclude(history.study.case(case))
+    assert "More careful" not in advise(history.study).reason, "it doesn't count any more"
+
+
 def test_a_dice_that_only_scatters_did_not_fall(history):
     history.grow([0.71, 0.69, 0.705, 0.695, 0.7])
     history.add(2)

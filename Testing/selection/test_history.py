@@ -65,6 +65,19 @@ def test_the_dice_compares_on_the_cases_that_all_rounds_share(history):
     assert "different cases" in curve.notes[0] and curve.points[1].dice == pytest.approx(0.4)
 
 
+def test_a_structure_that_later_rounds_began_with_is_no_loss(history):
+    history.grow([0.8, 0.84])
+    newest = [history.study.latest(case) for case in history.study.cases("pool")]
+    for number, dice in ((3, 0.86), (4, 0.87)):
+        rows = {name: {"ball": dice, "rod": dice, "tumor": 0.15} for name in ("v1", "v2")}
+        started = history.study.start_round("fast", {}, number, newest)
+        history.study.finish_round(started, {"validation": rows}, {})
+    curve = learning_curve(history.study)
+    assert [point.dice for point in curve.points] == pytest.approx([0.8, 0.84, 0.86, 0.87])
+    assert curve.points[-1].structures["tumor"] == pytest.approx(0.15)
+    assert "structures that all rounds have: without tumor." in curve.notes[-1]
+
+
 def test_p_scores_are_noted_with_their_round_and_plane(history):
     history.grow([0.5, 0.6])
     for mean, plane in ((0.5, "axial"), (0.6, "coronal"), (0.75, "axial")):
@@ -91,6 +104,8 @@ def test_the_main_plane_is_the_one_with_most_slices(history):
             history.add(1)[0], structures(), Annotation({plane: indices})
         )
     assert main_plane(history.study) == "sagittal"
+    history.study.add_revision(history.add(1)[0], structures())
+    assert main_plane(history.study) == "axial", "a whole volume is all of its axial slices"
 
 
 def test_the_gain_rule_fires_only_twice_running():

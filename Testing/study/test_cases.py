@@ -48,6 +48,7 @@ def test_an_excluded_case_takes_no_part_and_keeps_everything(study, make_image):
     assert [case.name for case in study.cases("pool")] == ["a"]
     assert [case.name for case in study.cases()] == ["a", "b"]
     assert study.proposals("open") == []
+    assert study.set_proposal_state(1, "open").case == "b", "by its number it is still known"
     study.exclude(first)
     second.channels[0].unlink()
     assert study.latest(first) == revision and check(study) == []
