@@ -204,13 +204,17 @@ class LabelFolder:
 def group_of(case: CaseFiles, pattern: re.Pattern | None) -> str | None:
     """The patient of a case: what `pattern` (its first group, if it has one) finds in the name.
 
-    A pattern with a slash is looked for in the whole path, whose folders are parted by slashes.
+    A pattern with a slash that isn't in the name is looked for in the whole path, whose folders are
+    parted by slashes.
     """
     if pattern is None:
         return None
     path = case.images[0].absolute()
-    name = path.as_posix() if "/" in pattern.pattern else path.name
+    name = path.name
     match = pattern.search(name)
+    if match is None and "/" in pattern.pattern:
+        name = path.as_posix()
+        match = pattern.search(name)
     if not match:
         raise ActiveSegLoopError(
             f"--group-regex '{pattern.pattern}' finds nothing in the name {name}; the patient's "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from ActiveSegLoopLib.images.segmentation import write_segmentation
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_volume
+from ActiveSegLoopLib.model.network import UNet
 from ActiveSegLoopLib.selection.attention_maps import PScores, p_scores
 from ActiveSegLoopLib.selection.maps import Maps
 from ActiveSegLoopLib.selection.scores import MEASURES, count_foreground, measure
@@ -62,8 +63,17 @@ class Extras:
             kind: out.with_name(name + _ENDINGS.get(kind, f".{kind}.nii.gz")) for kind in kinds
         }
 
-    def lacking(self, maps: Maps) -> list[str]:
-        """The maps asked for that the model doesn't give, as a sentence each."""
+    def given_by(self, network: UNet) -> Extras:
+        """The same without the maps that a network doesn't give."""
+        none = set()
+        if network.attention is None:
+            none.add(ATTENTION)
+        if network.first_dropout is None or self.passes == 1:
+            none |= {"variance", "mutual_information"}
+        return replace(self, maps=tuple(name for name in self.maps if name not in none))
+
+    def lacking(self, network: UNet) -> list[str]:
+        """The maps asked for that a network doesn't give, as a sentence each."""
         texts = {
             ATTENTION: "this model has no attention maps; train one with attention, such as the "
             "preset zhang2020",
@@ -71,13 +81,19 @@ class Extras:
             "mutual_information": "the mutual information needs a model with dropout and more "
             "than one pass",
         }
-        missing = [name for name in self.maps if getattr(maps, name) is None]
+        given = self.given_by(network).maps
+        missing = [name for name in self.maps if name not in given]
         return [f"There is no map of the {_words(name)}: {texts[name]}." for name in missing]
 
-    def write(self, maps: Maps, out: Path) -> dict[str, Path]:
-        """Write everything that isn't kept in the study and that the model gives; the paths."""
+    def write(self, maps: Maps, out: Path, keep: bool = False) -> dict[str, Path]:
+        """Write everything that isn't kept in the study and that the model gives; the paths.
+
+        With `keep` a file that exists stays as it is.
+        """
         written = {}
         for kind, path in self.paths(out).items():
+            if keep and path.exists():
+                continue
             if kind == "scores":
                 with atomic_write(path) as temporary:
                     text = score_table(maps, self.scores)

@@ -122,12 +122,20 @@ class Segmenter:
                 raise ActiveSegLoopError(f"'{name}' is given twice, as a case and as an image.")
         return tasks
 
-    def segment(self, task: Task, extras: Extras = PLAIN) -> dict[str, Any]:
+    def has_all(self, task: Task, extras: Extras) -> bool:
+        """Whether everything that this model gives of a task is in its folder already."""
+        outputs = task.outputs(extras.given_by(self.predictor.model.segmenter))
+        return bool(outputs) and all(path.exists() for path in outputs)
+
+    def segment(
+        self, task: Task, extras: Extras = PLAIN, keep: bool = False
+    ) -> dict[str, Any]:
         """Segment one case and write its result; returns what became of it.
 
         The case's segmentation is kept in the study, under the model's round, and its uncertainty
         where `extras` asks for it; the other things are written beside the segmentation, which is
-        the same with and without. What the model doesn't give is a warning. Raises
+        the same with and without. What the model doesn't give is a warning. With `keep` a file in
+        the folder that exists stays as it is: a person may have corrected it. Raises
         ActiveSegLoopError for maps that have nowhere to go.
         """
         if task.out is None and extras.outside:
@@ -142,7 +150,8 @@ class Segmenter:
         if extras.any:
             maps = uncertainty_maps(self.predictor, volumes, extras.passes, plain=True)
             labelmap, found = maps.plain, maps.regions
-            warnings = [*maps.warnings, *extras.lacking(maps)]
+            lacking = extras.lacking(self.predictor.model.segmenter)
+            warnings = [*maps.warnings, *lacking]
         else:
             maps = self.predictor.segment(volumes)
             labelmap, found, warnings = maps.labelmap, maps.boxes, list(maps.warnings)
@@ -154,7 +163,7 @@ class Segmenter:
             "regions": len(found),
             "warnings": warnings,
         }
-        if task.out is not None:
+        if task.out is not None and not (keep and task.out.exists()):
             make_folder(task.out.parent)
             self._write(task.out, labelmap)
         if task.case is not None:
@@ -164,7 +173,7 @@ class Segmenter:
                     self.round, task.case, maps.uncertainty()
                 )
         if task.out is not None and extras.any:
-            answer |= extras.write(maps, task.out)
+            answer |= extras.write(maps, task.out, keep)
         return answer
 
     def _write(self, out: Path, labelmap: Volume) -> None:

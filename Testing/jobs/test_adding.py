@@ -1,9 +1,12 @@
 """Adding images again, under names that are taken, from folders of several series."""
 
+import re
+
 import numpy as np
 import pytest
 
 from ActiveSegLoopLib.images.writing import write_volume
+from ActiveSegLoopLib.jobs.case_files import CaseFiles, group_of
 from ActiveSegLoopLib.study import Study
 from Testing.jobs.conftest import balls
 from Testing.jobs.running import call, content
@@ -75,6 +78,8 @@ def test_a_pattern_with_a_slash_finds_the_patient_in_the_folders(study, tmp_path
     added = [case for case in Study.open(study).cases() if case.channels[0] in images]
     assert sorted(case.group for case in added) == ["P07", "P07", "P08"]
     refused(study, capsys, "finds nothing in the name /", images[0], "--group-regex", "/Q/")
+    case = CaseFiles("ct", (tmp_path / "my_study" / "p1_ct.nii.gz",))
+    assert group_of(case, re.compile("([^/_]+)_")) == "p1", "the name comes first"
 
 
 def test_labels_of_a_labeled_case_are_said_to_be_left_aside(study, data, capsys):

@@ -95,6 +95,26 @@ def test_a_map_that_there_is_not_is_refused_with_those_that_there_are(trained, t
     assert "there is no map 'entropie'" in said and "mutual_information" in said
 
 
+def test_what_is_missing_is_added_to_a_segmentation_that_stays_as_it_is(
+    trained, data, tmp_path, capfd
+):
+    ask = ("segment", trained, data.image(3), data.image(4), "--out", tmp_path, *CPU)
+    assert call(*ask) == 0
+    (tmp_path / "p3.seg.nrrd").write_bytes(b"corrected by hand")
+    more = (*ask, "--skip-existing", "--maps", "variance,attention", "--scores", "axial")
+    assert call(*more) == 0
+    assert (tmp_path / "p3.seg.nrrd").read_bytes() == b"corrected by hand"
+    names = {f"p{n}{end}" for n in (3, 4) for end in (".seg.nrrd", ".variance.nii.gz",
+                                                      ".scores.csv")}
+    before = content(tmp_path)
+    assert set(before) == names
+    (tmp_path / "p4.variance.nii.gz").unlink()
+    capfd.readouterr()
+    assert call(*more, "--json") == 0
+    assert [done["name"] for done in json.loads(capfd.readouterr().out)["segmented"]] == ["p4"]
+    assert content(tmp_path) == before
+
+
 def test_a_map_that_exists_is_not_overwritten_unasked(trained, data, tmp_path, capsys):
     (tmp_path / "p3.entropy.nii.gz").write_text("of someone")
     ask = ("segment", trained, data.image(3), "--out", tmp_path, "--maps", "entropy", *CPU)

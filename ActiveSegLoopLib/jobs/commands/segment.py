@@ -40,7 +40,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--overwrite", action="store_true", help="replace segmentations that exist in --out"
     )
     existing.add_argument(
-        "--skip-existing", action="store_true", help="leave out images that were segmented before"
+        "--skip-existing", action="store_true",
+        help="leave out images of which everything is there; no file that exists is written over",
     )
     parser.add_argument(
         "--nifti", action="store_true", help="write NAME.nii.gz with the voxel values instead"
@@ -81,7 +82,7 @@ def run(options: Namespace, job: Job) -> None:
     ending = ".nii.gz" if options.nifti else ".seg.nrrd"
     work = segmenter.tasks(options.images, options.out, ending, options.series)
     if options.skip_existing:
-        work = [item for item in work if item.out is None or not item.out.exists()]
+        work = [item for item in work if not segmenter.has_all(item, extras)]
     outputs = [path for item in work for path in item.outputs(extras)]
     existing = [path for path in outputs if path.exists()]
     if existing and not (options.overwrite or options.skip_existing):
@@ -102,7 +103,7 @@ def run(options: Namespace, job: Job) -> None:
             "again with --skip-existing."
         )
         try:
-            answer = segmenter.segment(item, extras)
+            answer = segmenter.segment(item, extras, options.skip_existing)
             for text in answer["warnings"]:
                 job.report("warning", text=f"{item.name}: {text}")
             job.report("segmented", **answer)
