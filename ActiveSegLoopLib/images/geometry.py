@@ -146,6 +146,14 @@ class Geometry:
             words.append(f"origins {distance:.4g} mm apart")
         return ", ".join(words)
 
+    def overlaps(self, other: Geometry) -> bool:
+        """Whether any of a coarse grid of points over this image lies in the other."""
+        ticks = [np.linspace(0, n - 1, min(n, 16)) for n in self.shape]
+        points = np.stack(np.meshgrid(*ticks, indexing="ij"), axis=-1).reshape(-1, 3)
+        indices = other.world_to_index(self.index_to_world(points))
+        inside = (indices >= -0.5) & (indices <= np.array(other.shape) - 0.5)
+        return bool(inside.all(axis=1).any())
+
     def to_dict(self) -> dict[str, list]:
         """Plain lists for JSON."""
         return {

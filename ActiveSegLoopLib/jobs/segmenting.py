@@ -145,7 +145,14 @@ class Segmenter:
         if task.case is not None:
             volumes = self.study.volumes(task.case)
         else:
-            volumes = _on_first_grid([read_image(path, task.series) for path in task.images])
+            read = [read_image(path, task.series) for path in task.images]
+            for path, volume in zip(task.images, read):
+                if not read[0].geometry.overlaps(volume.geometry):
+                    raise ActiveSegLoopError(
+                        f"{path} shows another place than {task.images[0]}: the images of a case "
+                        "must be registered to each other."
+                    )
+            volumes = _on_first_grid(read)
         started = time.perf_counter()
         if extras.any:
             maps = uncertainty_maps(self.predictor, volumes, extras.passes, plain=True)

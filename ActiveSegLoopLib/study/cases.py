@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ActiveSegLoopLib.errors import StudyError
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.resampling import resample_image
@@ -211,7 +209,7 @@ class Cases:
             grid = read_channel(channel, self._folder).geometry
             if geometry is None:
                 geometry = grid
-            elif not _overlap(geometry, grid):
+            elif not geometry.overlaps(grid):
                 raise StudyError(
                     f"{path} shows another place than {paths[0]}: the images of a case must be "
                     "registered to each other."
@@ -324,12 +322,3 @@ def _insert(
 
 def _same(one: Channel, other: Channel) -> bool:
     return (one.fingerprint, one.series) == (other.fingerprint, other.series)
-
-
-def _overlap(first: Geometry, second: Geometry) -> bool:
-    """Whether any of a coarse grid of points over the first image lies in the second."""
-    ticks = [np.linspace(0, n - 1, min(n, 16)) for n in first.shape]
-    points = np.stack(np.meshgrid(*ticks, indexing="ij"), axis=-1).reshape(-1, 3)
-    indices = second.world_to_index(first.index_to_world(points))
-    inside = (indices >= -0.5) & (indices <= np.array(second.shape) - 0.5)
-    return bool(inside.all(axis=1).any())

@@ -1,6 +1,7 @@
 """Grids: where voxels lie, which axis is which, what differs."""
 
 import json
+from dataclasses import replace
 from itertools import permutations, product
 
 import numpy as np
@@ -98,6 +99,13 @@ def test_an_unknown_plane_is_refused():
 def test_what_differs_is_said_in_words(change, words):
     fields = {"shape": (4, 5, 6), "spacing": (2.0, 1.0, 1.0), "origin": (0.0, 0.0, 0.0)}
     assert words in Geometry(**fields).difference(Geometry(**{**fields, **change}))
+
+
+@given(geometries())
+def test_a_grid_overlaps_itself_and_none_that_lies_elsewhere(geometry):
+    assert geometry.overlaps(geometry)
+    far = np.add(geometry.origin, 2.1 * np.multiply(geometry.shape, geometry.spacing).sum() + 1)
+    assert not geometry.overlaps(replace(geometry, origin=tuple(far)))
 
 
 def test_rounding_errors_of_files_are_no_difference():

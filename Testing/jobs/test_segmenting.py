@@ -1,11 +1,13 @@
 """Segmenting many images: none is overwritten, a bad one doesn't keep the others back."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ActiveSegLoopLib.images.reading import read_labelmap
+from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.study import Study
 from Testing.jobs.conftest import LIVER, SPLEEN, balls
@@ -86,6 +88,12 @@ def test_several_channels_are_segmented_together(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "the 2 images of a case are called NAME_0000 to NAME_0001" in said
     assert "--channels" not in said
+    elsewhere = replace(image.geometry, origin=(5000.0, 0.0, 0.0))
+    for channel, geometry in enumerate((image.geometry, elsewhere)):
+        write_volume(images / f"s_{channel:04d}.nii.gz", Volume(image.array, geometry))
+    some = [images / f"s_{channel:04d}.nii.gz" for channel in range(2)]
+    assert call("segment", study, *some, "--out", tmp_path / "o", *CPU) == 1
+    assert "s_0001.nii.gz shows another place than" in capsys.readouterr().err
 
 
 def test_a_moved_image_is_not_silently_replaced_by_another(trained, data, tmp_path, capsys):
