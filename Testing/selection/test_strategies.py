@@ -160,18 +160,19 @@ def test_attention_that_is_no_guide_gives_way_to_entropy_and_says_so(agreement, 
 
 
 def test_clasp_splits_two_thirds_over_the_labels_and_its_noise_decays():
-    assert [noise_beta(r, 5) for r in (0, 2, 4, 7)] == pytest.approx([1, 10, 100, 100])
+    assert [noise_beta(r, 4) for r in (0, 1, 2, 3, 7)] == pytest.approx([1, 1, 10, 100, 100])
     # One slice is best for each label, another over all.
     labels = np.full((60, 2), 1e-3)
     labels[10, 0] = labels[20, 1] = 1.0
-    overall = np.full(60, 1e-3)
-    overall[30] = 1.0
+    overall = np.where(np.arange(60) == 30, 1.0, 1e-3)
     measures = {"entropy.mean": scored(overall, labels)}
     found = candidates(made_case(slices=60, measures=measures), count=3, round_index=9)
     places, reasons = picks("clasp", found)
-    assert places == [("a", 10), ("a", 20), ("a", 30)]
-    words = ("'artery'", "'vein'", "all classes")
-    assert all(word in reason for word, reason in zip(words, reasons))
+    assert sorted(places[:2]) == [("a", 10), ("a", 20)] and places[2] == ("a", 30)
+    assert all(word in str(reasons) for word in ("'artery'", "'vein'", "all classes"))
+    first = {picks("clasp", candidates(*found.cases, count=2, round_index=9, seed=s))[0][0][1]
+             for s in range(9)}
+    assert first == {10, 20}, "no label is always the first"
     noisy = [picks("clasp", candidates(made_case(slices=60, measures={
         "entropy.mean": scored(np.linspace(1, 2, 60))}), count=3, seed=s))[0] for s in range(5)]
     assert len({tuple(p) for p in noisy}) == 5, "in the first round chance has a say"

@@ -18,14 +18,18 @@ FOR_LABELS = 2 / 3
 def clasp(candidates: Candidates) -> Ranking:
     """The highest log(mean of p_c H) + Gumbel noise, p_c H for the label c whose turn it is.
 
-    Two thirds of the batch are split evenly over the labels, the rest goes by the mean of H. The
-    window that is averaged over is the slice or volume, in place of the paper's patch.
+    Two thirds of the batch are split evenly over the labels, which take turns in an order that
+    differs from round to round; the rest goes by the mean of H. The window that is averaged over is
+    the slice or volume, in place of the paper's patch.
     """
     label = candidates.focus
     if label is None:
         for_labels = int(FOR_LABELS * candidates.count)
         done = len(candidates.picked)
-        label = done % len(candidates.labels) if done < for_labels else None
+        if done < for_labels:
+            # Else the last of many labels would never have a turn.
+            random = np.random.default_rng([candidates.seed, candidates.round_index])
+            label = int(random.permutation(len(candidates.labels))[done % len(candidates.labels)])
     if label is None:
         scores, name = candidates.measure("entropy.mean"), "all classes"
     else:
@@ -43,6 +47,9 @@ def clasp(candidates: Candidates) -> Ranking:
 
 
 def noise_beta(round_index: int, rounds: int) -> float:
-    """Beta of a round counted from 0, of `rounds`; the last one's from then on."""
-    share = min(1.0, round_index / max(1, rounds - 1))
+    """Beta of a round of `rounds`; the last one's from then on.
+
+    Round 0 picks the first labels, without a model; round 1 is the first that asks one.
+    """
+    share = min(1.0, max(0, round_index - 1) / max(1, rounds - 2))
     return FIRST_BETA * (LAST_BETA / FIRST_BETA) ** share
