@@ -27,17 +27,17 @@ class PScores:
 def p_scores(maps: Maps, plane: str) -> PScores:
     """P-DSC and P-accuracy of each slice of a plane (Zhang 2020, equations 2 and 4).
 
-    SR1 is the segmentation without dropout, SR2 the class of the strongest attention. Raises
+    SR1 is the likeliest class without dropout, SR2 that of the strongest attention. Raises
     ModelError for maps of a model without attention, ImageError for an unknown plane.
     """
-    if maps.attention is None or maps.plain is None:
+    if maps.attention is None or maps.likeliest is None:
         raise ModelError(
             "This model has no attention maps; train one with attention, such as the preset "
             "zhang2020, or choose another strategy."
         )
     axis = maps.geometry.axis_of(plane)
     values = [label.value for label in maps.schema.labels]
-    return agreement(maps.plain.array, maps.attention.array, axis, values)
+    return agreement(maps.likeliest.array, maps.attention.array, axis, values)
 
 
 def agreement(first: np.ndarray, second: np.ndarray, axis: int, values: list[int]) -> PScores:

@@ -24,9 +24,9 @@ class CaseEvidence:
     flagged, bool (items,). spacing: mm from slice to slice (NaN for a volume). What only some
     strategies need is None where it wasn't asked for: measures by name; foreground, the voxels of
     each label as the model sees them (items, labels); features of the network (items, F); image,
-    features of the image alone (items, F); agreement, Zhang's P-DSC (items,), and label_agreement
-    that of each label, NaN where it isn't at all (items, labels); dice, the model's true Dice on
-    what is labeled, NaN elsewhere (items,).
+    features of the image alone (items, F); agreement, Zhang's P-DSC (items,), accuracy_agreement,
+    his P-accuracy, and label_agreement the P-DSC of each label, NaN where it isn't at all (items,
+    labels); dice, the model's true Dice on what is labeled, NaN elsewhere (items,).
     """
 
     name: str
@@ -39,6 +39,7 @@ class CaseEvidence:
     features: np.ndarray | None = None
     image: np.ndarray | None = None
     agreement: np.ndarray | None = None
+    accuracy_agreement: np.ndarray | None = None
     label_agreement: np.ndarray | None = None
     dice: np.ndarray | None = None
     unlearned: np.ndarray | None = None

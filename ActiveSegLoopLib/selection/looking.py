@@ -107,7 +107,7 @@ def with_maps(
 def _with_agreement(
     evidence: CaseEvidence, maps: Maps, study: Study, case: Case, schema: LabelSchema
 ) -> CaseEvidence:
-    """With Zhang's P-DSC of each slice, and the true Dice of those that are labeled."""
+    """With Zhang's P-scores of each slice, and the true Dice of those that are labeled."""
     if maps.attention is None:
         return evidence  # a model without attention
     from ActiveSegLoopLib.selection.attention_maps import p_scores
@@ -124,7 +124,8 @@ def _with_agreement(
         found = as_items(maps.plain.array, case.geometry, evidence.plane)[labeled]
         dice[labeled] = mean_dice(truth, found, values)
     return replace(
-        evidence, agreement=scores.dice, label_agreement=per_label, dice=dice
+        evidence, agreement=scores.dice, accuracy_agreement=scores.accuracy,
+        label_agreement=per_label, dice=dice,
     )
 
 

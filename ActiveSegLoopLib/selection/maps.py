@@ -70,6 +70,13 @@ class Maps:
         return self._labels(lambda samples: samples.plain, self.island_limits)
 
     @cached_property
+    def likeliest(self) -> Volume | None:
+        """The likeliest class without dropout, islands and all (Zhang's SR1); None if not kept."""
+        if any(region.samples.plain is None for region in self.regions):
+            return None
+        return self._labels(lambda samples: samples.plain)
+
+    @cached_property
     def attention(self) -> Volume | None:
         """The class of the strongest attention (Zhang's SR2); None for a model without any."""
         if any(region.samples.attention is None for region in self.regions):

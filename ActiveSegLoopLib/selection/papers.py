@@ -11,8 +11,9 @@ from ActiveSegLoopLib.errors import SelectionError
 class PaperSelection:
     """A paper's choice of what to label next, and what its experiment compared it with.
 
-    `count` is how many it labels in each round, None where the paper doesn't say; `start` how many
-    are labeled before the first training, None likewise; `initial` what picks those.
+    `count` is how many it labels in each round; `start` how many are labeled before the first
+    training, which `initial` picks. Both are None where the paper has a share of the slices in
+    place of a number.
     """
 
     unit: str
@@ -30,6 +31,7 @@ PAPERS = {
         "volume", "variance.sum", ("random",), "random", passes=5, count=5, start=11
     ),
     # Where attention and segmentation agree least; without dropout one pass tells the entropy.
+    # It begins with every 32nd or 16th slice and adds 5 % of them a round.
     "zhang2020": PaperSelection(
         "slice", "attention", ("random", "equal_interval", "entropy.sum"), "equal_interval",
         passes=1,

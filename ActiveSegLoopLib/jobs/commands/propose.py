@@ -82,8 +82,8 @@ def run(options: Namespace, job: Job) -> None:
     """Propose, and keep the proposals in the study."""
     from ActiveSegLoopLib.selection.proposing import propose
 
-    asked = _asked(options)
     study = job.open_study(options.study)
+    asked = _asked(options, study.current_round() is not None)
 
     def should_stop() -> bool:
         job.should_stop.require_going_on("Stopped; nothing was proposed.")
@@ -109,13 +109,16 @@ def run(options: Namespace, job: Job) -> None:
     )
 
 
-def _asked(options: Namespace) -> dict[str, Any]:
-    """What to choose and how: as given, else as the paper did, else as usual."""
+def _asked(options: Namespace, has_model: bool) -> dict[str, Any]:
+    """What to choose and how: as given, else as the paper did, at first or with a model."""
     from ActiveSegLoopLib.selection.papers import paper_selection
 
     paper = options.preset and paper_selection(options.preset)
     if paper and options.unit in (None, paper.unit):
-        usual = (paper.unit, paper.strategy, paper.count or 10, paper.passes)
+        strategy, count = (
+            (paper.strategy, paper.count) if has_model else (paper.initial, paper.start)
+        )
+        usual = (paper.unit, strategy, count or 10, paper.passes)
     elif paper:
         raise SelectionError(
             f"{options.preset} chooses {paper.unit}s, not {options.unit}s: leave out --unit or "

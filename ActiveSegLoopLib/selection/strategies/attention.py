@@ -24,7 +24,25 @@ def attention(candidates: Candidates) -> Ranking:
     """
     if any(case.agreement is None for case in candidates.cases):
         return _by_entropy(candidates, "this model has no attention maps", "")
-    correlation = attention_correlation(candidates)
+    scores, words = _agreement(candidates)
+    return _ranked(candidates, "agreement", scores, f"{words} (P-DSC")
+
+
+@strategy("attention_accuracy", units=("slice",), needs=("attention", "entropy", "labeled"))
+def attention_accuracy(candidates: Candidates) -> Ranking:
+    """The lowest P-accuracy, which Zhang 2020 has for several classes: large ones count for more.
+
+    Of all labels together, whosever turn it is; else as attention.
+    """
+    if any(case.agreement is None for case in candidates.cases):
+        return _by_entropy(candidates, "this model has no attention maps", "")
+    scores = candidates.stacked("accuracy_agreement")
+    return _ranked(candidates, "accuracy_agreement", scores, " (P-accuracy")
+
+
+def _ranked(candidates: Candidates, name: str, scores: np.ndarray, words: str) -> Ranking:
+    """The lowest of these scores first, if they are a guide, by the evidence of that name."""
+    correlation = attention_correlation(candidates, name)
     if correlation is None:
         note = f"Fewer than {FEWEST_SLICES} labeled slices can't tell if the attention is a guide."
     else:
@@ -35,10 +53,9 @@ def attention(candidates: Candidates) -> Ranking:
         if correlation < LEAST_CORRELATION:
             why = f"the attention's rank correlation with the true Dice is only {correlation:.2f}"
             return _by_entropy(candidates, why, note)
-    scores, words = _agreement(candidates)
     return Ranking(
         -scores,
-        lambda i: f"attention and segmentation agree little{words} (P-DSC {scores[i]:.2f})", note,
+        lambda i: f"attention and segmentation agree little{words} {scores[i]:.2f})", note,
     )
 
 
@@ -63,12 +80,12 @@ def _by_entropy(candidates: Candidates, why: str, note: str) -> Ranking:
     )
 
 
-def attention_correlation(candidates: Candidates) -> float | None:
-    """Spearman's correlation of P-DSC with the true Dice on the labeled slices.
+def attention_correlation(candidates: Candidates, name: str = "agreement") -> float | None:
+    """Spearman's correlation of a P-score (the evidence of that name) with the true Dice.
 
-    None with fewer than 8 of them; 0 where either is the same in all.
+    On the labeled slices. None with fewer than 8 of them; 0 where either is the same in all.
     """
-    dice, agreement = candidates.stacked("dice"), candidates.stacked("agreement")
+    dice, agreement = candidates.stacked("dice"), candidates.stacked(name)
     known = np.isfinite(dice)
     if known.sum() < FEWEST_SLICES:
         return None
