@@ -114,10 +114,10 @@ def score_table(maps: Maps, plane: str) -> str:
     """The scores of every slice of a plane, then of the whole volume, as comma-separated values.
 
     A line for all labels together and one per label. voxels: as predicted by the mean of the
-    passes; error: 1 - the Dice to be expected; entropy, variance and mutual_information: means over
-    what is predicted and its rim, see selection.scores; p_dsc and p_accuracy: Zhang's (the second
-    one of all labels only). What the model doesn't give, and P-DSC where neither result has the
-    label, is left empty.
+    passes; error: 1 - the Dice to be expected if the label is there; entropy, variance and
+    mutual_information: means over what is predicted and its rim, see selection.scores; p_dsc and
+    p_accuracy: Zhang's (the second one of all labels only). What the model doesn't give, and P-DSC
+    where neither result has the label, is left empty.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -144,7 +144,8 @@ def _table(
     for number, name in enumerate(MEASURES):
         if name == "error" or getattr(maps, name) is not None:
             found = measure(maps, name, plane, maps.schema)
-            scores[number] = np.column_stack((found.overall, found.labels))
+            labels = found.labels if found.unweighted is None else found.unweighted
+            scores[number] = np.column_stack((found.overall, labels))
     if agreement is not None:
         scores[-2] = np.column_stack((agreement.dice, *agreement.labels.values()))
         scores[-1, :, 0] = agreement.accuracy

@@ -100,6 +100,20 @@ class Candidates:
             [self._measure(case, need).labels for case in self.cases], (0, len(self.labels))
         )
 
+    def expected_error(self) -> np.ndarray:
+        """1 - the Dice that the model expects (n,): of the label in focus, if it is there.
+
+        Overall where none is in focus, or where nothing is told of that label.
+        """
+        error = self.measure("error")
+        if self.focus is None or not self.measure_per_label("error")[self.open, self.focus].any():
+            return error
+        parts = [self._measure(case, "error") for case in self.cases]
+        return self._concatenated([
+            (part.labels if part.unweighted is None else part.unweighted)[:, self.focus]
+            for part in parts
+        ])
+
     def _measure(self, case: CaseEvidence, need: str) -> Measure:
         if need not in case.measures:
             raise SelectionError(

@@ -32,10 +32,15 @@ SIZE_COUNTS = 3
 
 @dataclass(frozen=True, eq=False)
 class Measure:
-    """A score of each item: overall (items,), and for each label of the schema (items, labels)."""
+    """A score of each item: overall (items,), and for each label of the schema (items, labels).
+
+    unweighted: of the error, where the labels are weighed by the chance that they are there, the
+    same without these weights (items, labels).
+    """
 
     overall: np.ndarray
     labels: np.ndarray
+    unweighted: np.ndarray | None = None
 
 
 def as_items(array: np.ndarray, geometry: Geometry, plane: str | None) -> np.ndarray:
@@ -86,10 +91,10 @@ def measure(
                 labels[:, column], weights[:, column] = _expected_error(
                     probability, labelmap == value, geometry, plane, box
                 )
-        labels *= weights
+        weighted = labels * weights
         total = weights.sum(axis=1)
-        mean = np.divide(labels.sum(axis=1), total, out=np.zeros(len(sizes)), where=total > 0)
-        return Measure(mean, labels)
+        mean = np.divide(weighted.sum(axis=1), total, out=np.zeros(len(sizes)), where=total > 0)
+        return Measure(mean, weighted, labels)
     dense = getattr(maps, name)
     if dense is None:
         raise SelectionError(

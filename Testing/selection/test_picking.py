@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ActiveSegLoopLib.errors import SelectionError
 from ActiveSegLoopLib.selection.picking import Rules, pick
 from ActiveSegLoopLib.selection.registry import Ranking, Strategy, measures_of
+from ActiveSegLoopLib.selection.scores import Measure
 from ActiveSegLoopLib.selection.strategies import STRATEGIES
 from Testing.selection.made import candidates, made_case, scored
 
@@ -44,6 +45,7 @@ def evidence(random, name, slices=None, unit="slice"):
         features=random.normal(size=(slices, 3)).astype(np.float32),
         image=random.normal(size=(slices, 4)),
         agreement=random.random(slices),
+        accuracy_agreement=random.random(slices),
         label_agreement=np.where(
             random.random((slices, 2)) < 0.7, random.random((slices, 2)), np.nan
         ),
@@ -230,3 +232,14 @@ def test_the_expected_error_of_a_label_is_its_own_also_where_the_model_sees_noth
     order = [(p.focus, p.number)
              for p in pick(found, STRATEGIES["expected_error"], Rules(0.0, None, True))]
     assert order == [(0, 0), (1, 2), (0, 1)]
+
+
+def test_the_dice_that_is_told_of_a_label_is_that_if_it_is_there():
+    measure = Measure(np.zeros(2), np.array([[0.0, 0.09], [0.0, 0.04]]),
+                      np.array([[0.0, 1.0], [0.0, 1.0]]))
+    case = made_case(slices=2, measures={"error": measure},
+                     foreground=np.array([[5, 0], [5, 0]]), annotated=np.zeros((2, 2), bool))
+    found = candidates(case, count=2)
+    vein = [p for p in pick(found, STRATEGIES["expected_error"], Rules(0.0, None, True))
+            if p.focus == 1]
+    assert "the model expects a Dice of 0.00" in vein[0].reason

@@ -118,6 +118,7 @@ def test_a_label_that_is_probably_absent_hardly_counts_in_the_expected_error():
     found = measure(maps, "error", "axial", SCHEMA)
     assert found.labels[0].tolist() == pytest.approx([0, 0.01])
     assert found.overall[0] == pytest.approx(0.01 / 1.01)
+    assert found.unweighted[0].tolist() == pytest.approx([0, 1]), "if it is there, it is missed"
 
 
 def test_sections_smaller_than_the_labels_typical_one_are_trusted_less():

@@ -30,13 +30,13 @@ def representative(candidates: Candidates) -> Ranking:
     features = standardized(candidates.stacked("features"))
     have = candidates.labeled
     group = k_means(features, int(have.sum()) + candidates.count, candidates.seed)
-    error = candidates.measure("error")
+    error, told = candidates.measure("error"), candidates.expected_error()
     worth = ranks(error) + ranks(typicality(features, group))
     sizes = np.bincount(group)
     unknown = not_learned(candidates, "error", candidates.focus)
 
     def reason(i: int) -> str:
-        expected = unknown or f"Dice of {1 - error[i]:.2f} expected"
+        expected = unknown or f"Dice of {1 - told[i]:.2f} expected"
         others = int(sizes[group[i]]) - 1
         if not others:
             return f"unlike all other volumes, {expected}"

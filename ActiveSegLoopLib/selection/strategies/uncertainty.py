@@ -33,7 +33,7 @@ def expected_error(candidates: Candidates) -> Ranking:
 
     Where the model sees nothing it counts as much as it is likely that something is there.
     """
-    error = candidates.measure("error")
+    error, told = candidates.measure("error"), candidates.expected_error()
     worst = worst_label(candidates, "error")
     focus = candidates.focus
     unknown = not_learned(candidates, "error", focus)
@@ -47,7 +47,7 @@ def expected_error(candidates: Candidates) -> Ranking:
         if unknown:
             return f"the highest expected error of the other labels, as {unknown}"
         expected = "the model expects" if seen[i] else "if anything is there, the model expects"
-        return f"{expected} a Dice of {1 - error[i]:.2f}, worst{worst(i)}"
+        return f"{expected} a Dice of {1 - told[i]:.2f}, worst{worst(i)}"
 
     return Ranking(np.where(seen, error, unseen), reason)
 
