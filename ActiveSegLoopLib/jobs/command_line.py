@@ -21,6 +21,7 @@ from ActiveSegLoopLib.jobs.commands import (
     demo,
     exclude,
     export,
+    fill,
     init,
     label,
     phantom,
@@ -40,7 +41,8 @@ from ActiveSegLoopLib.jobs.job import USAGE, run_job
 COMMANDS = {
     "demo": demo, "init": init, "add": add, "label": label, "train": train, "segment": segment,
     "status": status, "export": export, "check": check, "serve": serve,
-    "relocate": relocate, "exclude": exclude, "rollback": rollback, "report": report,
+    "relocate": relocate, "exclude": exclude, "fill": fill,
+    "rollback": rollback, "report": report,
     "compare": compare, "simulate": simulate, "advise": advise, "propose": propose,
     "phantom": phantom,
 }
