@@ -47,17 +47,40 @@ class Curve:
         """The mean Dice of the last round."""
         return float(self.mean_dice[-1])
 
-    @property
-    def fg_efficiency(self) -> float:
-        """How fast the Dice rises with the share of the foreground annotated."""
-        if len(self.units) < 3:
-            return math.nan
-        return fg_efficiency(self.foreground_shares, self.mean_dice)
-
     def needed(self, dice: float) -> float:
         """The share of the pool at the first budget that reaches a Dice; NaN if none does."""
         reached = np.flatnonzero(self.mean_dice >= dice)
         return float(self.shares[reached[0]]) if len(reached) else math.nan
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What runs are measured by: the Dice of full annotation, and the least that all begin with.
+
+    start: mean Dice of the runs at start_share, their smallest share of the foreground. NaN where
+    there is none.
+    """
+
+    full: float
+    start: float
+    start_share: float
+
+    @classmethod
+    def of(cls, curves: Sequence[Curve], full: Sequence[Curve]) -> Reference:
+        """That of the runs of strategies, and of the runs on all labels."""
+        dice = summarize(curve.final_dice for curve in full).mean
+        if not curves:
+            return cls(dice, math.nan, math.nan)
+        shares = np.concatenate([curve.foreground_shares for curve in curves])
+        reached = np.concatenate([curve.mean_dice for curve in curves])
+        least = float(shares.min())
+        return cls(dice, summarize(reached[shares == least]).mean, least)
+
+    def fg_efficiency(self, curve: Curve) -> float:
+        """How fast a run's Dice rises with the share of the foreground annotated."""
+        return fg_efficiency(
+            curve.foreground_shares, curve.mean_dice, self.full, self.start, self.start_share
+        )
 
 
 def load_curve(experiment: Experiment, key: RunKey) -> Curve | None:
@@ -101,7 +124,7 @@ def summarize_experiment(experiment: Experiment) -> dict:
         curve for seed in range(experiment.settings.seeds)
         if (curve := load_curve(experiment, RunKey(FULL, seed))) is not None
     ]
-    reference = summarize(curve.final_dice for curve in full).mean
+    reference = Reference.of(curves, full)
     first = next(
         (lines[0] for key in experiment.runs() if (lines := finished_rounds(experiment, key))),
         None,
@@ -116,7 +139,7 @@ def summarize_experiment(experiment: Experiment) -> dict:
         "training": first and first["settings"],
         "versions": first and first["versions"],
         "full": {
-            "mean_dice": reference,
+            "mean_dice": reference.full,
             "sd": summarize(curve.final_dice for curve in full).sd,
             "per_seed": [curve.final_dice for curve in full],
             "dice": {
@@ -137,25 +160,27 @@ def summarize_experiment(experiment: Experiment) -> dict:
     })
 
 
-def _run(curve: Curve, reference: float) -> dict:
+def _run(curve: Curve, reference: Reference) -> dict:
     return {
         "strategy": curve.strategy, "seed": curve.seed, "units": curve.units.astype(int),
         "share": curve.shares, "foreground_share": curve.foreground_shares,
         "mean_dice": curve.mean_dice, "dice": curve.dice, "correlations": curve.correlations,
         "effort": curve.effort, "aubc": curve.aubc, "final_dice": curve.final_dice,
-        "fg_efficiency": curve.fg_efficiency,
-        "share_needed": {f"{target:.0%}": curve.needed(target * reference) for target in TARGETS},
+        "fg_efficiency": reference.fg_efficiency(curve),
+        "share_needed": {
+            f"{target:.0%}": curve.needed(target * reference.full) for target in TARGETS
+        },
         "seconds": curve.seconds,
     }
 
 
-def _strategy(curves: Sequence[Curve], reference: float, score: str | None) -> dict:
+def _strategy(curves: Sequence[Curve], reference: Reference, score: str | None) -> dict:
     """A strategy over its seeds; "correlation" is that of its own score on its own models."""
     rounds = min(len(curve.units) for curve in curves)
     mean = np.mean([curve.mean_dice[:rounds] for curve in curves], axis=0)
     needed = {}
     for target in TARGETS:
-        reached = np.flatnonzero(mean >= target * reference)
+        reached = np.flatnonzero(mean >= target * reference.full)
         at = reached[0] if len(reached) else None
         needed[f"{target:.0%}"] = None if at is None else {
             "units": int(curves[0].units[at]), "share": curves[0].shares[at],
@@ -164,8 +189,8 @@ def _strategy(curves: Sequence[Curve], reference: float, score: str | None) -> d
         "seeds": len(curves),
         "aubc": asdict(summarize(curve.aubc for curve in curves)),
         "final_dice": asdict(summarize(curve.final_dice for curve in curves)),
-        "fg_efficiency": asdict(summarize(curve.fg_efficiency for curve in curves)),
-        "of_full": mean[-1] / reference,
+        "fg_efficiency": asdict(summarize(map(reference.fg_efficiency, curves))),
+        "of_full": mean[-1] / reference.full,
         "mean_dice": mean,
         "units": curves[0].units[:rounds].astype(int),
         "share": curves[0].shares[:rounds],

@@ -22,7 +22,7 @@ def line(number, units, dice, exhausted=False) -> dict:
     """A finished round: a pool of 100 slices, the liver 0.1 better than the spleen."""
     return {
         "round": number, "units": units, "share": units / 100, "slices": units, "volumes": 2,
-        "foreground_share": units / 80, "exhausted": exhausted, "mean_dice": dice,
+        "foreground_share": min(1, units / 80), "exhausted": exhausted, "mean_dice": dice,
         "dice": {"liver": dice + 0.05, "spleen": dice - 0.05}, "cases": {},
         "effort": {"slices": 10, "slices_changed": 5, "voxels_changed": 100,
                    "voxels_foreground": 200, "contour_mm": 50.0},
@@ -70,6 +70,29 @@ def test_areas_finals_and_references_are_those_of_the_curves(experiment):
     assert run["dice"]["liver"] == pytest.approx([0.45, 0.55, 0.65])
     assert run["effort"]["contour_mm"] == [50, 100, 150]
     assert summary["strategies"]["random"]["of_full"] == pytest.approx(0.6165 / 0.8, abs=1e-4)
+
+
+def test_foreground_efficiency_goes_from_the_mean_start_to_full_annotation(experiment):
+    summary = summarize_experiment(experiment)
+    # The seeds start at 0.40 to 0.43; the random run of seed 0 from 0.4 by 0.5 to 0.6.
+    full, start, shares = 0.8, 0.415, np.array([10, 20, 40]) / 80
+    run = summary["runs"][0]
+    rates = np.linspace(0.5, 10, 100_001)
+    fits = full - (full - start) * np.exp(-np.outer(rates, shares - shares[0]))
+    best = rates[((fits - [0.4, 0.5, 0.6]) ** 2).sum(axis=1).argmin()]
+    assert (run["strategy"], run["seed"]) == ("random", 0)
+    assert run["fg_efficiency"] == pytest.approx(best, abs=1e-3)
+    pace = {name: v["fg_efficiency"]["mean"] for name, v in summary["strategies"].items()}
+    assert pace["equal_interval"] > pace["random"]
+
+
+def test_without_full_annotation_there_is_no_foreground_efficiency(tmp_path):
+    experiment = begin(tmp_path, strategies=("random",), rounds=4, full=False)
+    lines = [line(n, 10 * n + 10, dice) for n, dice in enumerate((0.4, 0.6, 0.7, 0.75))]
+    write(experiment, RunKey("random", 0), lines)
+    summary = summarize_experiment(experiment)
+    assert summary["runs"][0]["fg_efficiency"] is None
+    assert summary["strategies"]["random"]["fg_efficiency"]["mean"] is None
 
 
 def test_the_budget_of_a_target_is_the_first_whose_mean_reaches_it(experiment):
