@@ -15,7 +15,7 @@ from ActiveSegLoopLib.selection.curves import aubc, fg_efficiency, pairwise_pena
 from ActiveSegLoopLib.simulation.compared_scores import score_of
 from ActiveSegLoopLib.simulation.experiment import Experiment
 from ActiveSegLoopLib.simulation.records import finished_rounds, is_finished, plain
-from ActiveSegLoopLib.simulation.run_key import FULL, RunKey
+from ActiveSegLoopLib.simulation.run_key import FULL, START, RunKey
 
 # Shares of the Dice of full annotation whose budget is looked for.
 TARGETS = (0.95, 0.99)
@@ -234,20 +234,29 @@ def _penalties(curves: Sequence[Curve], strategies: Sequence[str]) -> dict | Non
 
 
 def _correlations(curves: Sequence[Curve]) -> dict:
-    """By score: Spearman with the true error per slice, over all rounds, runs and test cases.
+    """By score: Spearman with the true error per slice, over all models (on all test cases).
 
-    "last": after the last round only, where a model knows most.
+    All strategies of a seed begin with the same model, which counts once. "last": after the last
+    round only, where a model knows most.
     """
     scores = sorted({score for curve in curves for score in curve.correlations})
     return {
         score: {
-            **asdict(summarize(v for c in curves for v in c.correlations.get(score, ()))),
-            "last": asdict(
-                summarize(c.correlations[score][-1] for c in curves if score in c.correlations)
-            ),
+            **asdict(summarize(_by_model(curves, score, 0).values())),
+            "last": asdict(summarize(_by_model(curves, score, -1).values())),
         }
         for score in scores
     }
+
+
+def _by_model(curves: Sequence[Curve], score: str, first: int) -> dict[tuple, float]:
+    """A score's correlation by strategy, seed and round, from this round of a run on."""
+    found = {}
+    for curve in curves:
+        values = list(enumerate(curve.correlations.get(score, ())))
+        for number, value in values[first:]:
+            found[curve.strategy if number else START, curve.seed, number] = value
+    return found
 
 
 def _of(curves: Sequence[Curve], strategy: str) -> list[Curve]:

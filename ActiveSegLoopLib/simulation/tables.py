@@ -92,7 +92,10 @@ def _correlations(found: Mapping) -> str:
         for score, values in found.items()
     ]
     title = "Rank correlation (Spearman) of each slice's score with 1 - its true Dice, test cases"
-    return f"{title}\n{columns(['score', 'all rounds', 'last round', 'models'], rows)}"
+    lines = [title, columns(["score", "all rounds", "last round", "models"], rows)]
+    if len({values["count"] for values in found.values()}) > 1:
+        lines.append("Only scores that were measured on as many models compare with each other.")
+    return "\n".join(lines)
 
 
 def _effort(runs: Sequence[Mapping]) -> str:

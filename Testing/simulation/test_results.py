@@ -115,9 +115,33 @@ def test_pairs_are_tested_over_the_seeds_and_a_win_is_a_penalty(experiment):
 
 def test_correlations_are_means_over_models_without_those_undefined(experiment):
     found = summarize_experiment(experiment)["correlations"]
-    assert found["error"]["mean"] == pytest.approx(0.6)
+    # Of each seed 0.5 at the start that both strategies share, then 0.6 and 0.7 of each.
+    assert found["error"]["mean"] == pytest.approx((0.5 + 2 * 0.6 + 2 * 0.7) / 5)
+    assert found["error"]["count"] == 5 * SEEDS
     assert found["error"]["last"]["mean"] == pytest.approx(0.7)
+    assert found["error"]["last"]["count"] == 2 * SEEDS
     assert found["entropy.sum"]["mean"] is None
+
+
+def test_the_model_that_strategies_begin_with_is_one_model_also_while_it_is_the_last(tmp_path):
+    experiment = begin(tmp_path, rounds=2)
+    for name in experiment.settings.strategies:
+        write(experiment, RunKey(name, 0), [line(0, 10, 0.4)])
+    found = summarize_experiment(experiment)["correlations"]["error"]
+    assert found["count"] == found["last"]["count"] == 1
+
+
+def test_the_table_says_that_scores_of_other_numbers_of_models_do_not_compare(tmp_path):
+    words = "Only scores that were measured on as many models compare"
+    experiment = begin(tmp_path, rounds=2)
+    lines = [line(0, 10, 0.4), line(1, 20, 0.5)]
+    for entry in lines:
+        entry["correlations"] = {"error": 0.5, "entropy.sum": 0.2}
+    write(experiment, RunKey("random", 0), lines)
+    assert words not in write_results(experiment).table
+    lines[1]["correlations"] = {"error": 0.6}
+    write(experiment, RunKey("equal_interval", 0), lines)
+    assert words in write_results(experiment).table
 
 
 def test_each_strategy_states_how_far_its_own_score_knows_the_error(tmp_path):
