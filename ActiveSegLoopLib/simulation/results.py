@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -44,13 +44,25 @@ class Curve:
 
     @property
     def final_dice(self) -> float:
-        """The mean Dice of the last round."""
-        return float(self.mean_dice[-1])
+        """The mean Dice of the last round; NaN without a round."""
+        return float(self.mean_dice[-1]) if len(self.units) else math.nan
 
     def needed(self, dice: float) -> float:
         """The share of the pool at the first budget that reaches a Dice; NaN if none does."""
         reached = np.flatnonzero(self.mean_dice >= dice)
         return float(self.shares[reached[0]]) if len(reached) else math.nan
+
+    def up_to(self, rounds: int) -> Curve:
+        """The same run as it was after so many rounds; its seconds are those of all."""
+
+        def cut(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return {name: array[:rounds] for name, array in arrays.items()}
+
+        return replace(
+            self, units=self.units[:rounds], shares=self.shares[:rounds],
+            foreground_shares=self.foreground_shares[:rounds], mean_dice=self.mean_dice[:rounds],
+            dice=cut(self.dice), correlations=cut(self.correlations), effort=cut(self.effort),
+        )
 
 
 @dataclass(frozen=True)
@@ -73,7 +85,7 @@ class Reference:
             return cls(dice, math.nan, math.nan)
         shares = np.concatenate([curve.foreground_shares for curve in curves])
         reached = np.concatenate([curve.mean_dice for curve in curves])
-        least = float(shares.min())
+        least = float(shares.min(initial=math.inf))
         return cls(dice, summarize(reached[shares == least]).mean, least)
 
     def fg_efficiency(self, curve: Curve) -> float:
@@ -115,7 +127,11 @@ def load_curve(experiment: Experiment, key: RunKey) -> Curve | None:
 
 
 def summarize_experiment(experiment: Experiment) -> dict:
-    """Everything that an experiment tells, also of one that isn't finished; plain JSON values."""
+    """Everything that an experiment tells, also of one that isn't finished; plain JSON values.
+
+    Strategies are compared over the rounds whose budgets all their runs share, "compared_rounds";
+    the arrays of "runs" are whole, and so are correlations, which are about models, not budgets.
+    """
     curves = [
         curve for key in experiment.runs() if key.strategy in experiment.settings.strategies
         if (curve := load_curve(experiment, key)) is not None
@@ -124,7 +140,9 @@ def summarize_experiment(experiment: Experiment) -> dict:
         curve for seed in range(experiment.settings.seeds)
         if (curve := load_curve(experiment, RunKey(FULL, seed))) is not None
     ]
-    reference = Reference.of(curves, full)
+    rounds = _shared_rounds(curves)
+    compared = [curve.up_to(rounds) for curve in curves]
+    reference = Reference.of(compared, full)
     first = next(
         (lines[0] for key in experiment.runs() if (lines := finished_rounds(experiment, key))),
         None,
@@ -147,37 +165,47 @@ def summarize_experiment(experiment: Experiment) -> dict:
                 for name in experiment.schema.names.values()
             },
         },
+        "compared_rounds": rounds,
         "strategies": {
             name: _strategy(
-                _of(curves, name), reference, score_of(name, experiment.settings.unit)
+                _of(curves, name), rounds, reference, score_of(name, experiment.settings.unit)
             )
             for name in experiment.settings.strategies if _of(curves, name)
         },
-        "tests": _tests(curves, experiment.settings.strategies),
-        "penalties": _penalties(curves, experiment.settings.strategies),
+        "tests": _tests(compared, experiment.settings.strategies),
+        "penalties": _penalties(compared, experiment.settings.strategies),
         "correlations": _correlations(curves),
-        "runs": [_run(curve, reference) for curve in curves],
+        "runs": [_run(curve, rounds, reference) for curve in curves],
     })
 
 
-def _run(curve: Curve, reference: Reference) -> dict:
+def _shared_rounds(curves: Sequence[Curve]) -> int:
+    """How many rounds from the first one on have the same budget in all runs."""
+    budgets = zip(*(curve.units.tolist() for curve in curves))
+    return sum(1 for _ in itertools.takewhile(lambda units: len(set(units)) == 1, budgets))
+
+
+def _run(curve: Curve, rounds: int, reference: Reference) -> dict:
+    compared = curve.up_to(rounds)
     return {
         "strategy": curve.strategy, "seed": curve.seed, "units": curve.units.astype(int),
         "share": curve.shares, "foreground_share": curve.foreground_shares,
         "mean_dice": curve.mean_dice, "dice": curve.dice, "correlations": curve.correlations,
-        "effort": curve.effort, "aubc": curve.aubc, "final_dice": curve.final_dice,
-        "fg_efficiency": reference.fg_efficiency(curve),
+        "effort": curve.effort, "aubc": compared.aubc, "final_dice": compared.final_dice,
+        "fg_efficiency": reference.fg_efficiency(compared),
         "share_needed": {
-            f"{target:.0%}": curve.needed(target * reference.full) for target in TARGETS
+            f"{target:.0%}": compared.needed(target * reference.full) for target in TARGETS
         },
         "seconds": curve.seconds,
     }
 
 
-def _strategy(curves: Sequence[Curve], reference: Reference, score: str | None) -> dict:
+def _strategy(
+    whole: Sequence[Curve], rounds: int, reference: Reference, score: str | None
+) -> dict:
     """A strategy over its seeds; "correlation" is that of its own score on its own models."""
-    rounds = min(len(curve.units) for curve in curves)
-    mean = np.mean([curve.mean_dice[:rounds] for curve in curves], axis=0)
+    curves = [curve.up_to(rounds) for curve in whole]
+    mean = np.mean([curve.mean_dice for curve in curves], axis=0)
     needed = {}
     for target in TARGETS:
         reached = np.flatnonzero(mean >= target * reference.full)
@@ -190,14 +218,14 @@ def _strategy(curves: Sequence[Curve], reference: Reference, score: str | None) 
         "aubc": asdict(summarize(curve.aubc for curve in curves)),
         "final_dice": asdict(summarize(curve.final_dice for curve in curves)),
         "fg_efficiency": asdict(summarize(map(reference.fg_efficiency, curves))),
-        "of_full": mean[-1] / reference.full,
+        "of_full": mean[-1] / reference.full if rounds else math.nan,
         "mean_dice": mean,
-        "units": curves[0].units[:rounds].astype(int),
-        "share": curves[0].shares[:rounds],
+        "units": curves[0].units.astype(int),
+        "share": curves[0].shares,
         "needed": needed,
         "score": score,
         "correlation": asdict(
-            summarize(v for c in curves for v in c.correlations.get(score, ()))
+            summarize(v for c in whole for v in c.correlations.get(score, ()))
         ),
     }
 
@@ -221,16 +249,15 @@ def _tests(curves: Sequence[Curve], strategies: Sequence[str]) -> list[dict]:
 
 
 def _penalties(curves: Sequence[Curve], strategies: Sequence[str]) -> dict | None:
-    """The pairwise penalty matrix over the seeds and budgets that all strategies have."""
+    """The pairwise penalty matrix over the seeds that all strategies have."""
     by_name = {name: {c.seed: c for c in _of(curves, name)} for name in strategies}
     seeds = sorted(set.intersection(*(set(found) for found in by_name.values())))
-    if not seeds or len(by_name) < 2:
+    if not seeds or len(by_name) < 2 or not len(curves[0].units):
         return None
-    rounds = min(len(found[s].units) for found in by_name.values() for s in seeds)
     names, matrix = pairwise_penalties(
-        {n: [found[s].mean_dice[:rounds] for s in seeds] for n, found in by_name.items()}
+        {n: [found[s].mean_dice for s in seeds] for n, found in by_name.items()}
     )
-    return {"names": names, "matrix": matrix, "seeds": seeds, "budgets": rounds}
+    return {"names": names, "matrix": matrix, "seeds": seeds, "budgets": len(curves[0].units)}
 
 
 def _correlations(curves: Sequence[Curve]) -> dict:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 _MEASURES = {"aubc": "AUBC", "final_dice": "final Dice"}
+# Of runs that ended earlier than others.
+_NAMED = 3
 
 
 def results_table(summary: Mapping) -> str:
@@ -37,13 +39,38 @@ def _heading(summary: Mapping) -> str:
         )
     if not summary["finished"]:
         lines.append("Not all runs are finished: these are the results so far.")
+    if summary["runs"]:
+        lines += _compared(summary)
     return "\n".join(lines)
+
+
+def _compared(summary: Mapping) -> list[str]:
+    """Up to which budget runs are compared, where some have come further than others."""
+    rounds, runs = summary["compared_rounds"], summary["runs"]
+    ahead = max((run["units"][rounds] for run in runs if len(run["units"]) > rounds), default=None)
+    if ahead is None:
+        return []
+    behind = [
+        f"{run['strategy']} (seed {run['seed']})"
+        for run in runs if run["units"][rounds : rounds + 1] != [ahead]
+    ]
+    named = ", ".join(behind[:_NAMED])
+    if len(behind) > _NAMED:
+        named += f" and {len(behind) - _NAMED} more"
+    has = "has" if len(behind) == 1 else "have"
+    unit = summary["settings"]["unit"]
+    if rounds == 0:
+        return [f"Nothing is compared: {named} {has} no first round with {ahead} {unit}s."]
+    last = runs[0]["units"][rounds - 1]
+    return [
+        f"All runs are compared up to {last} {unit}s only: {named} {has} no round with {ahead}."
+    ]
 
 
 def _strategies(summary: Mapping, unit: str) -> str:
     rows = []
     for name, found in summary["strategies"].items():
-        last = found["share"][-1]
+        last = found["share"][-1] if found["share"] else None
         rows.append([
             name, found["seeds"],
             *(spread(found[key]["mean"], found[key]["sd"], 4) for key in ("aubc", "final_dice")),

@@ -113,6 +113,53 @@ def test_pairs_are_tested_over_the_seeds_and_a_win_is_a_penalty(experiment):
     assert np.array(penalties["matrix"]) == pytest.approx(np.array([[0, 0], [2 / 3, 0]]), abs=1e-5)
 
 
+def test_runs_are_compared_up_to_the_last_budget_of_all_and_the_table_names_who_ended(experiment):
+    whole = summarize_experiment(experiment)
+    assert whole["compared_rounds"] == 3
+    assert "up to" not in write_results(experiment).table
+    lines = experiment.run_folder(RunKey("random", 2)) / LINES
+    # The rules keep the rest back: the third round has fewer labels and is the last.
+    entries = [json.loads(text) for text in lines.read_text().splitlines()]
+    entries[2] |= {"units": 25, "mean_dice": 0.99}
+    lines.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    found = summarize_experiment(experiment)
+    assert found["compared_rounds"] == found["penalties"]["budgets"] == 2
+    run = next(r for r in found["runs"] if (r["strategy"], r["seed"]) == ("equal_interval", 0))
+    assert run["units"] == [10, 20, 40] and run["mean_dice"] == [0.4, 0.6, 0.76]
+    assert (run["aubc"], run["final_dice"]) == pytest.approx((0.5, 0.6))
+    strategy = found["strategies"]["equal_interval"]
+    assert strategy["units"] == [10, 20] and strategy["share"] == [0.1, 0.2]
+    assert strategy["of_full"] == pytest.approx(0.615 / 0.8, abs=1e-5)
+    assert strategy["needed"]["95%"] is None and run["share_needed"]["95%"] is None
+    test = next(t for t in found["tests"] if t["measure"] == "final_dice")
+    assert test["mean_difference"] == pytest.approx(0.1)
+    assert found["correlations"] == whole["correlations"]
+    assert "up to 20 slices only: random (seed 2) has no round with 40." in (
+        write_results(experiment).table
+    )
+
+
+@pytest.mark.parametrize(("first", "shared", "words"), [
+    (10, 1, "All runs are compared up to 10 slices only: random (seed 0), random (seed 1), "
+            "random (seed 2) and 1 more have no round with 20."),
+    (8, 0, "Nothing is compared: random (seed 0), random (seed 1), random (seed 2) and 1 more "
+           "have no first round with 10 slices."),
+])
+def test_with_less_than_two_budgets_of_all_runs_there_is_no_area(tmp_path, first, shared, words):
+    experiment = begin(tmp_path, seeds=4, rounds=2)
+    for seed in range(4):
+        write(experiment, RunKey("random", seed), [line(0, first, 0.4)])
+        lines = [line(0, 10, 0.4), line(1, 20, 0.5)]
+        write(experiment, RunKey("equal_interval", seed), lines)
+    written = write_results(experiment)
+    assert words in written.table
+    summary = summarize_experiment(experiment)
+    assert summary["compared_rounds"] == shared
+    assert summary["strategies"]["equal_interval"]["aubc"]["mean"] is None
+    final = summary["strategies"]["equal_interval"]["final_dice"]["mean"]
+    assert final == (0.4 if shared else None)
+
+
 def test_correlations_are_means_over_models_without_those_undefined(experiment):
     found = summarize_experiment(experiment)["correlations"]
     # Of each seed 0.5 at the start that both strategies share, then 0.6 and 0.7 of each.
