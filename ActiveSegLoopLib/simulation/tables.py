@@ -39,8 +39,12 @@ def _heading(summary: Mapping) -> str:
         )
     if not summary["finished"]:
         lines.append("Not all runs are finished: these are the results so far.")
-    if summary["runs"]:
-        lines += _compared(summary)
+    lines += _compared(summary)
+    if any(found["share"][-1:] == [1] for found in summary["strategies"].values()):
+        lines.append(
+            "The last budget that is compared is the whole pool: no choice was left there, so that "
+            "its Dice can't tell the strategies apart."
+        )
     return "\n".join(lines)
 
 

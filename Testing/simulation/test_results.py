@@ -160,6 +160,15 @@ def test_with_less_than_two_budgets_of_all_runs_there_is_no_area(tmp_path, first
     assert final == (0.4 if shared else None)
 
 
+def test_the_table_says_where_the_last_budget_is_the_whole_pool(tmp_path):
+    experiment = begin(tmp_path, strategies=("random",), seeds=2, rounds=3)
+    lines = [line(0, 20, 0.4), line(1, 60, 0.5), line(2, 100, 0.6)]
+    write(experiment, RunKey("random", 0), lines)
+    assert "no choice was left there" in write_results(experiment).table
+    write(experiment, RunKey("random", 1), lines[:2])
+    assert "no choice was left" not in write_results(experiment).table, "it isn't compared"
+
+
 def test_correlations_are_means_over_models_without_those_undefined(experiment):
     found = summarize_experiment(experiment)["correlations"]
     # Of each seed 0.5 at the start that both strategies share, then 0.6 and 0.7 of each.
