@@ -132,7 +132,8 @@ def _correlations(found: Mapping) -> str:
 def _effort(runs: Sequence[Mapping]) -> str:
     rows = []
     for run in runs:
-        effort = {name: values[-1] for name, values in run["effort"].items()}
+        # The first labels are drawn, and the arrays sum up.
+        effort = {name: values[-1] - values[0] for name, values in run["effort"].items()}
         rows.append([
             f"{run['strategy']}, seed {run['seed']}", number(effort["slices"], 0),
             number(effort["slices_changed"], 0), number(effort["voxels_changed"], 0),
@@ -140,7 +141,8 @@ def _effort(runs: Sequence[Mapping]) -> str:
             number(effort["contour_mm"] / 1000, 2),
         ])
     header = ["effort", "slices", "changed", "voxels changed", "of foreground", "contour, m"]
-    return columns(header, rows)
+    title = "Corrections of the model's segmentation (without the first labels, drawn by hand)"
+    return f"{title}\n{columns(header, rows)}"
 
 
 def columns(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

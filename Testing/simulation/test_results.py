@@ -169,6 +169,18 @@ def test_the_table_says_where_the_last_budget_is_the_whole_pool(tmp_path):
     assert "no choice was left" not in write_results(experiment).table, "it isn't compared"
 
 
+def test_the_effort_of_corrections_is_without_the_first_labels(tmp_path):
+    experiment = begin(tmp_path, strategies=("random",), rounds=3, corrected=True)
+    drawn = line(0, 10, 0.4)
+    drawn["effort"] = {"slices": 10, "slices_changed": 9, "voxels_changed": 4000,
+                       "voxels_foreground": 4000, "contour_mm": 5000.0}
+    write(experiment, RunKey("random", 0), [drawn, line(1, 20, 0.5), line(2, 30, 0.6)])
+    block = write_results(experiment).table.split("\n\n")[-1].splitlines()
+    assert "without the first labels" in block[0]
+    # Twice 10 slices, 5 of them changed, in 100 of 200 voxels, along 0.05 m.
+    assert block[-1].split() == ["random,", "seed", "0", "20", "10", "200", "50.0", "%", "0.10"]
+
+
 def test_correlations_are_means_over_models_without_those_undefined(experiment):
     found = summarize_experiment(experiment)["correlations"]
     # Of each seed 0.5 at the start that both strategies share, then 0.6 and 0.7 of each.
