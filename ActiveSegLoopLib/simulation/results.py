@@ -24,7 +24,10 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class Curve:
-    """One run as arrays over its rounds; `dice` by label, `correlations` by score."""
+    """One run as arrays over its rounds; `dice` by label, `correlations` by score.
+
+    versions: of the programs and the device that its last round was done with.
+    """
 
     strategy: str
     seed: int
@@ -36,6 +39,7 @@ class Curve:
     correlations: Mapping[str, np.ndarray]
     effort: Mapping[str, np.ndarray]
     seconds: float
+    versions: Mapping[str, str]
 
     @property
     def aubc(self) -> float:
@@ -53,7 +57,7 @@ class Curve:
         return float(self.shares[reached[0]]) if len(reached) else math.nan
 
     def up_to(self, rounds: int) -> Curve:
-        """The same run as it was after so many rounds; its seconds are those of all."""
+        """The same run after so many rounds; seconds and versions are those of all of it."""
 
         def cut(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             return {name: array[:rounds] for name, array in arrays.items()}
@@ -123,6 +127,7 @@ def load_curve(experiment: Experiment, key: RunKey) -> Curve | None:
         {name: np.cumsum(column(lambda line, n=name: line["effort"][n]))
          for name in lines[0]["effort"]},
         float(sum(sum(line["seconds"].values()) for line in lines)),
+        lines[-1]["versions"],
     )
 
 
@@ -196,7 +201,7 @@ def _run(curve: Curve, rounds: int, reference: Reference) -> dict:
         "share_needed": {
             f"{target:.0%}": compared.needed(target * reference.full) for target in TARGETS
         },
-        "seconds": curve.seconds,
+        "seconds": curve.seconds, "versions": curve.versions,
     }
 
 

@@ -45,7 +45,7 @@ def _heading(summary: Mapping) -> str:
             "The last budget that is compared is the whole pool: no choice was left there, so that "
             "its Dice can't tell the strategies apart."
         )
-    return "\n".join(lines)
+    return "\n".join(lines + _versions(summary["runs"]))
 
 
 def _compared(summary: Mapping) -> list[str]:
@@ -69,6 +69,18 @@ def _compared(summary: Mapping) -> list[str]:
     return [
         f"All runs are compared up to {last} {unit}s only: {named} {has} no round with {ahead}."
     ]
+
+
+def _versions(runs: Sequence[Mapping]) -> list[str]:
+    """What the runs were done with, where that differs."""
+    differing = []
+    for name in dict.fromkeys(name for run in runs for name in run["versions"]):
+        found = dict.fromkeys(run["versions"].get(name, "unknown") for run in runs)
+        if len(found) > 1:
+            differing.append(f"{name} {' or '.join(found)}")
+    if not differing:
+        return []
+    return [f"Not all runs were done with the same programs and device: {'; '.join(differing)}."]
 
 
 def _strategies(summary: Mapping, unit: str) -> str:

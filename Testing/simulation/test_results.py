@@ -181,6 +181,20 @@ def test_the_effort_of_corrections_is_without_the_first_labels(tmp_path):
     assert block[-1].split() == ["random,", "seed", "0", "20", "10", "200", "50.0", "%", "0.10"]
 
 
+def test_each_run_keeps_its_versions_and_the_table_lists_what_differs(tmp_path):
+    experiment = begin(tmp_path, rounds=2)
+    old, new = {"torch": "2", "device": "cpu"}, {"torch": "3", "device": "cpu"}
+    lines = [line(0, 10, 0.4), line(1, 20, 0.5)]
+    lines[0]["versions"] = lines[1]["versions"] = old
+    write(experiment, RunKey("random", 0), lines)
+    assert "same programs" not in write_results(experiment).table
+    lines[1]["versions"] = new
+    write(experiment, RunKey("equal_interval", 0), lines)
+    table = write_results(experiment).table
+    assert [run["versions"] for run in summarize_experiment(experiment)["runs"]] == [old, new]
+    assert "Not all runs were done with the same programs and device: torch 2 or 3." in table
+
+
 def test_correlations_are_means_over_models_without_those_undefined(experiment):
     found = summarize_experiment(experiment)["correlations"]
     # Of each seed 0.5 at the start that both strategies share, then 0.6 and 0.7 of each.
