@@ -39,6 +39,11 @@ def _heading(summary: Mapping) -> str:
         )
     if not summary["finished"]:
         lines.append("Not all runs are finished: these are the results so far.")
+    if _same_start(summary["runs"]):
+        lines.append(
+            "All seeds begin with the same labels and test cases: they differ by training and by "
+            "what follows."
+        )
     lines += _compared(summary)
     if any(found["share"][-1:] == [1] for found in summary["strategies"].values()):
         lines.append(
@@ -46,6 +51,16 @@ def _heading(summary: Mapping) -> str:
             "its Dice can't tell the strategies apart."
         )
     return "\n".join(lines + _versions(summary["runs"]))
+
+
+def _same_start(runs: Sequence[Mapping]) -> bool:
+    """Whether the first labels of several seeds are as many and took as much, to the last mm."""
+    starts = [
+        (run["foreground_share"][0], {name: values[0] for name, values in run["effort"].items()})
+        for run in runs
+    ]
+    several = len({run["seed"] for run in runs}) > 1
+    return several and all(start == starts[0] for start in starts)
 
 
 def _compared(summary: Mapping) -> list[str]:
@@ -98,7 +113,7 @@ def _strategies(summary: Mapping, unit: str) -> str:
         ])
     return columns(
         ["strategy", "seeds", "AUBC", "final Dice", "of full", "labeled", "95 % of full at",
-         "99 % of full at", "FG-Eff", "goes by", "its rank corr."],
+         "99 % of full at", "FG-Eff", "reports", "its rank corr."],
         rows,
     )
 
@@ -138,6 +153,11 @@ def _correlations(found: Mapping) -> str:
     lines = [title, columns(["score", "all rounds", "last round", "models"], rows)]
     if len({values["count"] for values in found.values()}) > 1:
         lines.append("Only scores that were measured on as many models compare with each other.")
+    lines.append(
+        "A slice's score, which the first table's strategies report, tells how well the model "
+        "expects the slice to be segmented; strategies such as balanced, core_set or "
+        "representative choose by more than that."
+    )
     return "\n".join(lines)
 
 

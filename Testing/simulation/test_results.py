@@ -195,6 +195,26 @@ def test_each_run_keeps_its_versions_and_the_table_lists_what_differs(tmp_path):
     assert "Not all runs were done with the same programs and device: torch 2 or 3." in table
 
 
+def test_the_table_says_that_seeds_begin_with_the_same_labels_only_where_they_do(tmp_path):
+    words = "All seeds begin with the same labels and test cases"
+    experiment = begin(tmp_path, strategies=("random",), seeds=3, rounds=2)
+    lines = [line(0, 10, 0.4), line(1, 20, 0.5)]
+    write(experiment, RunKey("random", 0), lines)
+    assert words not in write_results(experiment).table, "a single seed"
+    lines[1]["effort"] = lines[1]["effort"] | {"contour_mm": 60.0}
+    write(experiment, RunKey("random", 1), lines)
+    assert words in write_results(experiment).table, "what follows may differ"
+    lines[0]["effort"] = lines[0]["effort"] | {"contour_mm": 50.5}
+    write(experiment, RunKey("random", 2), lines)
+    assert words not in write_results(experiment).table
+
+
+def test_the_table_does_not_say_that_strategies_choose_by_the_score_they_report(experiment):
+    table = write_results(experiment).table
+    assert "goes by" not in table and " reports  its rank corr." in table
+    assert "balanced, core_set or representative choose by more than that" in table
+
+
 def test_correlations_are_means_over_models_without_those_undefined(experiment):
     found = summarize_experiment(experiment)["correlations"]
     # Of each seed 0.5 at the start that both strategies share, then 0.6 and 0.7 of each.
