@@ -60,6 +60,7 @@ def fg_efficiency(
     d, y = x[known] - start_share, y[known]
     if full is None or not full > start or len(np.unique(d)) < 2:
         return math.nan
+
     def error(rates: np.ndarray) -> np.ndarray:
         fits = full - (full - start) * np.exp(-np.outer(rates, d))
         return ((fits - y) ** 2).sum(axis=1)

@@ -287,7 +287,9 @@ def _by_model(curves: Sequence[Curve], score: str, first: int) -> dict[tuple, fl
     for curve in curves:
         values = list(enumerate(curve.correlations.get(score, ())))
         for number, value in values[first:]:
-            found[curve.strategy if number else START, curve.seed, number] = value
+            # Of the start's scores one strategy's copy may have more than another's.
+            if not math.isnan(value):
+                found[curve.strategy if number else START, curve.seed, number] = value
     return found
 
 
