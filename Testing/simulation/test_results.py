@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ActiveSegLoopLib.model.presets import PRESETS
+from ActiveSegLoopLib.simulation import plots
 from ActiveSegLoopLib.simulation.experiment import Experiment
 from ActiveSegLoopLib.simulation.records import LINES, plain
 from ActiveSegLoopLib.simulation.reporting import write_results
@@ -293,6 +294,20 @@ def test_result_files_are_json_text_and_pictures(experiment):
     again = {name: (experiment.folder / name).read_bytes() for name in written.files}
     write_results(experiment)
     assert again == {name: (experiment.folder / name).read_bytes() for name in written.files}
+
+
+def test_a_strategy_is_drawn_as_far_as_its_seeds_have_the_same_budgets(tmp_path, monkeypatch):
+    experiment = begin(tmp_path, seeds=2, rounds=3)
+    lines = [line(0, 10, 0.4), line(1, 20, 0.5)]
+    for strategy, last in (("random", 25), ("equal_interval", 40)):
+        write(experiment, RunKey(strategy, 0), [*lines, line(2, 40, 0.6)])
+        write(experiment, RunKey(strategy, 1), [*lines, line(2, last, 0.7)])
+    drawn = {}
+    monkeypatch.setattr(plots, "save_figure", lambda f, _, name: [drawn.setdefault(name, f)])
+    plots.draw_results(summarize_experiment(experiment), tmp_path)
+    budgets = {each.get_label(): list(each.get_xdata()) for each in drawn["curves"].axes[0].lines}
+    assert budgets["random"] == pytest.approx([10, 20])
+    assert budgets["equal interval"] == pytest.approx([10, 20, 40])
 
 
 def test_rank_correlation_is_that_of_the_ranks():
