@@ -8,16 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ActiveSegLoopLib.errors import SelectionError
-from ActiveSegLoopLib.selection.saturation import Saturation, fit_saturation
 
-__all__ = [
-    "Saturation",
-    "aubc",
-    "fg_efficiency",
-    "fit_saturation",
-    "pairwise_penalties",
-    "upper_concave_hull",
-]
+# Rates that the search for one looks at, first over all and then again and again around the best.
+_RATES = 201
+_REFINEMENTS = 4
 
 
 def aubc(budgets: Sequence[float], dice: Sequence[float]) -> float:
@@ -39,21 +33,48 @@ def aubc(budgets: Sequence[float], dice: Sequence[float]) -> float:
     return float((np.diff(x) * (y[1:] + y[:-1]) / 2).sum() / (x[-1] - x[0]))
 
 
-def fg_efficiency(foreground_shares: Sequence[float], dice: Sequence[float]) -> float:
-    """Foreground efficiency (nnActive): how fast the Dice rises with the foreground annotated.
+def fg_efficiency(
+    foreground_shares: Sequence[float],
+    dice: Sequence[float],
+    full: float | None,
+    start: float,
+    start_share: float,
+) -> float:
+    """Foreground efficiency: how fast the Dice rises with the foreground annotated.
 
-    It is g of fit_saturation with x the share (0 to 1) of all foreground voxels that are annotated;
-    the larger, the more is learned from each voxel drawn. NaN where g can't be told from the curve.
-    Raises SelectionError for shares outside 0 to 1.
+    It is g of Dice = full - (full - start) exp(-g (share - start_share)), fitted by least squares;
+    share: that of all foreground voxels (0 to 1) that are annotated; full: Dice of full annotation;
+    start: mean Dice at start_share, the smallest share of all runs that are compared. So it is in
+    nnActive's DatasetBeta (nnactive/analyze/metrics.py), which fits all seeds of a strategy at
+    once. NaN where g can't be told: without `full` or not above `start`, with fewer than two
+    different shares, and where the best g lies at an end of the search (the Dice falls, or is that
+    of full annotation at once). Raises SelectionError for shares outside start_share to 1.
     """
     x, y = _pair(foreground_shares, dice, "shares", "Dice values")
-    if ((x < 0) | (x > 1)).any():
+    if ((x < max(0.0, start_share)) | (x > 1)).any():
         raise SelectionError(
-            f"Shares of the foreground lie between 0 and 1; {_listed(x)} don't all."
+            f"Shares of the foreground lie between that of the start ({start_share:g}) and 1; "
+            f"{_listed(x)} don't all."
         )
-    # The interval isn't needed, and it is what takes time.
-    fit = fit_saturation(x, y, resamples=0)
-    return fit.g if fit.is_rising else math.nan
+    known = np.isfinite(x) & np.isfinite(y)
+    d, y = x[known] - start_share, y[known]
+    if full is None or not full > start or len(np.unique(d)) < 2:
+        return math.nan
+
+    def error(rates: np.ndarray) -> np.ndarray:
+        fits = full - (full - start) * np.exp(-np.outer(rates, d))
+        return ((fits - y) ** 2).sum(axis=1)
+
+    # From hardly a rise within the range measured to a jump before the second share.
+    rates = np.geomspace(0.01 / d.max(), 10 / np.diff(np.unique([0.0, *d])).min(), _RATES)
+    best = int(error(rates).argmin())
+    if best in (0, _RATES - 1):
+        return math.nan
+    for _ in range(_REFINEMENTS):
+        rates = np.geomspace(rates[best - 1], rates[best + 1], _RATES)
+        # At the end all are as good but for rounding.
+        best = int(np.clip(error(rates).argmin(), 1, _RATES - 2))
+    return float(rates[best])
 
 
 def upper_concave_hull(effort: Sequence[float], performance: Sequence[float]) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -89,10 +90,16 @@ def _labels(summary: Mapping) -> Figure:
 
 
 def _draw(axes: Axes, summary: Mapping, over: str, of) -> None:
-    """A line per strategy: the mean over its seeds, and the 95 % interval of that mean."""
+    """A line per strategy: the mean over its seeds, and the 95 % interval of that mean.
+
+    It ends where the budgets of its seeds part: beyond, a mean would be of other seeds or budgets.
+    """
     for number, strategy in enumerate(summary["strategies"]):
         runs = [run for run in summary["runs"] if run["strategy"] == strategy]
-        rounds = min(len(run[over]) for run in runs)
+        budgets = zip(*(run["units"] for run in runs))
+        rounds = len(list(takewhile(lambda units: len(set(units)) == 1, budgets)))
+        if rounds == 0:
+            continue
         budget = 100 * np.mean([run[over][:rounds] for run in runs], axis=0)
         values = 100 * np.array([of(run)[:rounds] for run in runs], float)
         color = PALETTE[number % len(PALETTE)]

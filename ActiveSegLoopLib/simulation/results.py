@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from ActiveSegLoopLib.selection.curves import aubc, fg_efficiency, pairwise_pena
 from ActiveSegLoopLib.simulation.compared_scores import score_of
 from ActiveSegLoopLib.simulation.experiment import Experiment
 from ActiveSegLoopLib.simulation.records import finished_rounds, is_finished, plain
-from ActiveSegLoopLib.simulation.run_key import FULL, RunKey
+from ActiveSegLoopLib.simulation.run_key import FULL, START, RunKey
 
 # Shares of the Dice of full annotation whose budget is looked for.
 TARGETS = (0.95, 0.99)
@@ -24,7 +24,10 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class Curve:
-    """One run as arrays over its rounds; `dice` by label, `correlations` by score."""
+    """One run as arrays over its rounds; `dice` by label, `correlations` by score.
+
+    versions: of the programs and the device that its last round was done with.
+    """
 
     strategy: str
     seed: int
@@ -36,6 +39,7 @@ class Curve:
     correlations: Mapping[str, np.ndarray]
     effort: Mapping[str, np.ndarray]
     seconds: float
+    versions: Mapping[str, str]
 
     @property
     def aubc(self) -> float:
@@ -44,20 +48,55 @@ class Curve:
 
     @property
     def final_dice(self) -> float:
-        """The mean Dice of the last round."""
-        return float(self.mean_dice[-1])
-
-    @property
-    def fg_efficiency(self) -> float:
-        """How fast the Dice rises with the share of the foreground annotated."""
-        if len(self.units) < 3:
-            return math.nan
-        return fg_efficiency(self.foreground_shares, self.mean_dice)
+        """The mean Dice of the last round; NaN without a round."""
+        return float(self.mean_dice[-1]) if len(self.units) else math.nan
 
     def needed(self, dice: float) -> float:
         """The share of the pool at the first budget that reaches a Dice; NaN if none does."""
         reached = np.flatnonzero(self.mean_dice >= dice)
         return float(self.shares[reached[0]]) if len(reached) else math.nan
+
+    def up_to(self, rounds: int) -> Curve:
+        """The same run after so many rounds; seconds and versions are those of all of it."""
+
+        def cut(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return {name: array[:rounds] for name, array in arrays.items()}
+
+        return replace(
+            self, units=self.units[:rounds], shares=self.shares[:rounds],
+            foreground_shares=self.foreground_shares[:rounds], mean_dice=self.mean_dice[:rounds],
+            dice=cut(self.dice), correlations=cut(self.correlations), effort=cut(self.effort),
+        )
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What runs are measured by: the Dice of full annotation, and the least that all begin with.
+
+    start: mean Dice of the runs at start_share, their smallest share of the foreground. NaN where
+    there is none.
+    """
+
+    full: float
+    start: float
+    start_share: float
+
+    @classmethod
+    def of(cls, curves: Sequence[Curve], full: Sequence[Curve]) -> Reference:
+        """That of the runs of strategies, and of the runs on all labels."""
+        dice = summarize(curve.final_dice for curve in full).mean
+        if not curves:
+            return cls(dice, math.nan, math.nan)
+        shares = np.concatenate([curve.foreground_shares for curve in curves])
+        reached = np.concatenate([curve.mean_dice for curve in curves])
+        least = float(shares.min(initial=math.inf))
+        return cls(dice, summarize(reached[shares == least]).mean, least)
+
+    def fg_efficiency(self, curve: Curve) -> float:
+        """How fast a run's Dice rises with the share of the foreground annotated."""
+        return fg_efficiency(
+            curve.foreground_shares, curve.mean_dice, self.full, self.start, self.start_share
+        )
 
 
 def load_curve(experiment: Experiment, key: RunKey) -> Curve | None:
@@ -88,11 +127,16 @@ def load_curve(experiment: Experiment, key: RunKey) -> Curve | None:
         {name: np.cumsum(column(lambda line, n=name: line["effort"][n]))
          for name in lines[0]["effort"]},
         float(sum(sum(line["seconds"].values()) for line in lines)),
+        lines[-1]["versions"],
     )
 
 
 def summarize_experiment(experiment: Experiment) -> dict:
-    """Everything that an experiment tells, also of one that isn't finished; plain JSON values."""
+    """Everything that an experiment tells, also of one that isn't finished; plain JSON values.
+
+    Strategies are compared over the rounds whose budgets all their runs share, "compared_rounds";
+    the arrays of "runs" are whole, and so are correlations, which are about models, not budgets.
+    """
     curves = [
         curve for key in experiment.runs() if key.strategy in experiment.settings.strategies
         if (curve := load_curve(experiment, key)) is not None
@@ -101,7 +145,9 @@ def summarize_experiment(experiment: Experiment) -> dict:
         curve for seed in range(experiment.settings.seeds)
         if (curve := load_curve(experiment, RunKey(FULL, seed))) is not None
     ]
-    reference = summarize(curve.final_dice for curve in full).mean
+    rounds = _shared_rounds(curves)
+    compared = [curve.up_to(rounds) for curve in curves]
+    reference = Reference.of(compared, full)
     first = next(
         (lines[0] for key in experiment.runs() if (lines := finished_rounds(experiment, key))),
         None,
@@ -116,7 +162,7 @@ def summarize_experiment(experiment: Experiment) -> dict:
         "training": first and first["settings"],
         "versions": first and first["versions"],
         "full": {
-            "mean_dice": reference,
+            "mean_dice": reference.full,
             "sd": summarize(curve.final_dice for curve in full).sd,
             "per_seed": [curve.final_dice for curve in full],
             "dice": {
@@ -124,38 +170,50 @@ def summarize_experiment(experiment: Experiment) -> dict:
                 for name in experiment.schema.names.values()
             },
         },
+        "compared_rounds": rounds,
         "strategies": {
             name: _strategy(
-                _of(curves, name), reference, score_of(name, experiment.settings.unit)
+                _of(curves, name), rounds, reference, score_of(name, experiment.settings.unit)
             )
             for name in experiment.settings.strategies if _of(curves, name)
         },
-        "tests": _tests(curves, experiment.settings.strategies),
-        "penalties": _penalties(curves, experiment.settings.strategies),
+        "tests": _tests(compared, experiment.settings.strategies),
+        "penalties": _penalties(compared, experiment.settings.strategies),
         "correlations": _correlations(curves),
-        "runs": [_run(curve, reference) for curve in curves],
+        "runs": [_run(curve, rounds, reference) for curve in curves],
     })
 
 
-def _run(curve: Curve, reference: float) -> dict:
+def _shared_rounds(curves: Sequence[Curve]) -> int:
+    """How many rounds from the first one on have the same budget in all runs."""
+    budgets = zip(*(curve.units.tolist() for curve in curves))
+    return sum(1 for _ in itertools.takewhile(lambda units: len(set(units)) == 1, budgets))
+
+
+def _run(curve: Curve, rounds: int, reference: Reference) -> dict:
+    compared = curve.up_to(rounds)
     return {
         "strategy": curve.strategy, "seed": curve.seed, "units": curve.units.astype(int),
         "share": curve.shares, "foreground_share": curve.foreground_shares,
         "mean_dice": curve.mean_dice, "dice": curve.dice, "correlations": curve.correlations,
-        "effort": curve.effort, "aubc": curve.aubc, "final_dice": curve.final_dice,
-        "fg_efficiency": curve.fg_efficiency,
-        "share_needed": {f"{target:.0%}": curve.needed(target * reference) for target in TARGETS},
-        "seconds": curve.seconds,
+        "effort": curve.effort, "aubc": compared.aubc, "final_dice": compared.final_dice,
+        "fg_efficiency": reference.fg_efficiency(compared),
+        "share_needed": {
+            f"{target:.0%}": compared.needed(target * reference.full) for target in TARGETS
+        },
+        "seconds": curve.seconds, "versions": curve.versions,
     }
 
 
-def _strategy(curves: Sequence[Curve], reference: float, score: str | None) -> dict:
+def _strategy(
+    whole: Sequence[Curve], rounds: int, reference: Reference, score: str | None
+) -> dict:
     """A strategy over its seeds; "correlation" is that of its own score on its own models."""
-    rounds = min(len(curve.units) for curve in curves)
-    mean = np.mean([curve.mean_dice[:rounds] for curve in curves], axis=0)
+    curves = [curve.up_to(rounds) for curve in whole]
+    mean = np.mean([curve.mean_dice for curve in curves], axis=0)
     needed = {}
     for target in TARGETS:
-        reached = np.flatnonzero(mean >= target * reference)
+        reached = np.flatnonzero(mean >= target * reference.full)
         at = reached[0] if len(reached) else None
         needed[f"{target:.0%}"] = None if at is None else {
             "units": int(curves[0].units[at]), "share": curves[0].shares[at],
@@ -164,15 +222,15 @@ def _strategy(curves: Sequence[Curve], reference: float, score: str | None) -> d
         "seeds": len(curves),
         "aubc": asdict(summarize(curve.aubc for curve in curves)),
         "final_dice": asdict(summarize(curve.final_dice for curve in curves)),
-        "fg_efficiency": asdict(summarize(curve.fg_efficiency for curve in curves)),
-        "of_full": mean[-1] / reference,
+        "fg_efficiency": asdict(summarize(map(reference.fg_efficiency, curves))),
+        "of_full": mean[-1] / reference.full if rounds else math.nan,
         "mean_dice": mean,
-        "units": curves[0].units[:rounds].astype(int),
-        "share": curves[0].shares[:rounds],
+        "units": curves[0].units.astype(int),
+        "share": curves[0].shares,
         "needed": needed,
         "score": score,
         "correlation": asdict(
-            summarize(v for c in curves for v in c.correlations.get(score, ()))
+            summarize(v for c in whole for v in c.correlations.get(score, ()))
         ),
     }
 
@@ -196,33 +254,43 @@ def _tests(curves: Sequence[Curve], strategies: Sequence[str]) -> list[dict]:
 
 
 def _penalties(curves: Sequence[Curve], strategies: Sequence[str]) -> dict | None:
-    """The pairwise penalty matrix over the seeds and budgets that all strategies have."""
+    """The pairwise penalty matrix over the seeds that all strategies have."""
     by_name = {name: {c.seed: c for c in _of(curves, name)} for name in strategies}
     seeds = sorted(set.intersection(*(set(found) for found in by_name.values())))
-    if not seeds or len(by_name) < 2:
+    if not seeds or len(by_name) < 2 or not len(curves[0].units):
         return None
-    rounds = min(len(found[s].units) for found in by_name.values() for s in seeds)
     names, matrix = pairwise_penalties(
-        {n: [found[s].mean_dice[:rounds] for s in seeds] for n, found in by_name.items()}
+        {n: [found[s].mean_dice for s in seeds] for n, found in by_name.items()}
     )
-    return {"names": names, "matrix": matrix, "seeds": seeds, "budgets": rounds}
+    return {"names": names, "matrix": matrix, "seeds": seeds, "budgets": len(curves[0].units)}
 
 
 def _correlations(curves: Sequence[Curve]) -> dict:
-    """By score: Spearman with the true error per slice, over all rounds, runs and test cases.
+    """By score: Spearman with the true error per slice, over all models (on all test cases).
 
-    "last": after the last round only, where a model knows most.
+    All strategies of a seed begin with the same model, which counts once. "last": after the last
+    round only, where a model knows most.
     """
     scores = sorted({score for curve in curves for score in curve.correlations})
     return {
         score: {
-            **asdict(summarize(v for c in curves for v in c.correlations.get(score, ()))),
-            "last": asdict(
-                summarize(c.correlations[score][-1] for c in curves if score in c.correlations)
-            ),
+            **asdict(summarize(_by_model(curves, score, 0).values())),
+            "last": asdict(summarize(_by_model(curves, score, -1).values())),
         }
         for score in scores
     }
+
+
+def _by_model(curves: Sequence[Curve], score: str, first: int) -> dict[tuple, float]:
+    """A score's correlation by strategy, seed and round, from this round of a run on."""
+    found = {}
+    for curve in curves:
+        values = list(enumerate(curve.correlations.get(score, ())))
+        for number, value in values[first:]:
+            # Of the start's scores one strategy's copy may have more than another's.
+            if not math.isnan(value):
+                found[curve.strategy if number else START, curve.seed, number] = value
+    return found
 
 
 def _of(curves: Sequence[Curve], strategy: str) -> list[Curve]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 _MEASURES = {"aubc": "AUBC", "final_dice": "final Dice"}
+# Of runs that ended earlier than others.
+_NAMED = 3
 
 
 def results_table(summary: Mapping) -> str:
@@ -37,13 +39,69 @@ def _heading(summary: Mapping) -> str:
         )
     if not summary["finished"]:
         lines.append("Not all runs are finished: these are the results so far.")
-    return "\n".join(lines)
+    if _same_start(summary["runs"]):
+        lines.append(
+            "All seeds begin with the same labels and test cases: they differ by training and by "
+            "what follows."
+        )
+    lines += _compared(summary)
+    if any(found["share"][-1:] == [1] for found in summary["strategies"].values()):
+        lines.append(
+            "The last budget that is compared is the whole pool: no choice was left there, so that "
+            "its Dice can't tell the strategies apart."
+        )
+    return "\n".join(lines + _versions(summary["runs"]))
+
+
+def _same_start(runs: Sequence[Mapping]) -> bool:
+    """Whether the first labels of several seeds are as many and took as much, to the last mm."""
+    starts = [
+        (run["foreground_share"][0], {name: values[0] for name, values in run["effort"].items()})
+        for run in runs
+    ]
+    several = len({run["seed"] for run in runs}) > 1
+    return several and all(start == starts[0] for start in starts)
+
+
+def _compared(summary: Mapping) -> list[str]:
+    """Up to which budget runs are compared, where some have come further than others."""
+    rounds, runs = summary["compared_rounds"], summary["runs"]
+    ahead = max((run["units"][rounds] for run in runs if len(run["units"]) > rounds), default=None)
+    if ahead is None:
+        return []
+    behind = [
+        f"{run['strategy']} (seed {run['seed']})"
+        for run in runs if run["units"][rounds : rounds + 1] != [ahead]
+    ]
+    named = ", ".join(behind[:_NAMED])
+    if len(behind) > _NAMED:
+        named += f" and {len(behind) - _NAMED} more"
+    has = "has" if len(behind) == 1 else "have"
+    unit = summary["settings"]["unit"]
+    if rounds == 0:
+        return [f"Nothing is compared: {named} {has} no first round with {ahead} {unit}s."]
+    last = runs[0]["units"][rounds - 1]
+    return [
+        f"All runs are compared up to {last} {unit}s only: {named} {has} no round with {ahead}."
+    ]
+
+
+def _versions(runs: Sequence[Mapping]) -> list[str]:
+    """What the runs were done with, where that differs."""
+    differing = []
+    for name in dict.fromkeys(name for run in runs for name in run["versions"]):
+        found = dict.fromkeys(run["versions"].get(name, "unknown") for run in runs)
+        if len(found) > 1:
+            differing.append(f"{name} {' or '.join(found)}")
+    if not differing:
+        return []
+    return [f"Not all runs were done with the same programs and device: {'; '.join(differing)}."]
 
 
 def _strategies(summary: Mapping, unit: str) -> str:
     rows = []
     for name, found in summary["strategies"].items():
-        last = found["share"][-1]
+        last = found["share"][-1] if found["share"] else None
         rows.append([
             name, found["seeds"],
             *(spread(found[key]["mean"], found[key]["sd"], 4) for key in ("aubc", "final_dice")),
@@ -55,7 +113,7 @@ def _strategies(summary: Mapping, unit: str) -> str:
         ])
     return columns(
         ["strategy", "seeds", "AUBC", "final Dice", "of full", "labeled", "95 % of full at",
-         "99 % of full at", "FG-Eff", "goes by", "its rank corr."],
+         "99 % of full at", "FG-Eff", "reports", "its rank corr."],
         rows,
     )
 
@@ -92,13 +150,22 @@ def _correlations(found: Mapping) -> str:
         for score, values in found.items()
     ]
     title = "Rank correlation (Spearman) of each slice's score with 1 - its true Dice, test cases"
-    return f"{title}\n{columns(['score', 'all rounds', 'last round', 'models'], rows)}"
+    lines = [title, columns(["score", "all rounds", "last round", "models"], rows)]
+    if len({values["count"] for values in found.values()}) > 1:
+        lines.append("Only scores that were measured on as many models compare with each other.")
+    lines.append(
+        "A slice's score, which the first table's strategies report, tells how well the model "
+        "expects the slice to be segmented; strategies such as balanced, core_set or "
+        "representative choose by more than that."
+    )
+    return "\n".join(lines)
 
 
 def _effort(runs: Sequence[Mapping]) -> str:
     rows = []
     for run in runs:
-        effort = {name: values[-1] for name, values in run["effort"].items()}
+        # The first labels are drawn, and the arrays sum up.
+        effort = {name: values[-1] - values[0] for name, values in run["effort"].items()}
         rows.append([
             f"{run['strategy']}, seed {run['seed']}", number(effort["slices"], 0),
             number(effort["slices_changed"], 0), number(effort["voxels_changed"], 0),
@@ -106,7 +173,8 @@ def _effort(runs: Sequence[Mapping]) -> str:
             number(effort["contour_mm"] / 1000, 2),
         ])
     header = ["effort", "slices", "changed", "voxels changed", "of foreground", "contour, m"]
-    return columns(header, rows)
+    title = "Corrections of the model's segmentation (without the first labels, drawn by hand)"
+    return f"{title}\n{columns(header, rows)}"
 
 
 def columns(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -50,15 +50,52 @@ def test_an_area_that_cannot_be_told_is_undefined_or_refused():
         aubc([1, 2, 3], [0.1, 0.2])
 
 
-def test_foreground_efficiency_is_the_pace_of_the_curve():
-    shares = np.array([0.02, 0.05, 0.1, 0.2, 0.4])
-    dice = 0.9 - 0.5 * np.exp(-12 * (shares - shares[0]))
-    assert fg_efficiency(shares, dice) == pytest.approx(12, rel=1e-5)
-    assert fg_efficiency(shares / 2, dice) == pytest.approx(24, rel=1e-5)
-    assert math.isnan(fg_efficiency(shares, dice[::-1])), "a falling curve has no efficiency"
-    assert math.isnan(fg_efficiency(shares[:3], dice[:3]))
-    with pytest.raises(SelectionError, match="between 0 and 1"):
-        fg_efficiency(100 * shares, dice)
+SHARES = np.array([0.02, 0.05, 0.1, 0.2, 0.4])
+
+
+def rising(shares, g, full=0.9, start=0.4, start_share=0.02):
+    return full - (full - start) * np.exp(-g * (shares - start_share))
+
+
+@given(st.floats(0.5, 80), st.floats(0.5, 1), st.floats(0, 0.45), st.integers(2, 5))
+def test_foreground_efficiency_is_the_pace_from_the_start_to_full_annotation(g, full, start, count):
+    shares = SHARES[:count]
+    dice = rising(shares, g, full, start)
+    assert fg_efficiency(shares, dice, full, start, 0.02) == pytest.approx(g, rel=1e-5)
+
+
+def test_foreground_efficiency_has_the_plateau_of_full_annotation_not_its_own():
+    from scipy.optimize import curve_fit
+
+    # A curve that levels off below full annotation: as nnActive fits it, with one parameter.
+    dice = rising(SHARES, 40, full=0.8, start=0.42)
+    (expected,), _ = curve_fit(rising, SHARES, dice, 10)
+    assert expected < 30
+    assert fg_efficiency(SHARES, dice, 0.9, 0.4, 0.02) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_run_that_starts_with_more_foreground_is_as_far_along_the_same_curve():
+    assert fg_efficiency(SHARES[1:], rising(SHARES[1:], 12), 0.9, 0.4, 0.02) == pytest.approx(12)
+
+
+def test_where_nothing_tells_the_pace_there_is_no_foreground_efficiency():
+    dice = rising(SHARES, 12)
+
+    def found(shares=SHARES, dice=dice, full=0.9, start=0.4):
+        return fg_efficiency(shares, dice, full, start, 0.02)
+
+    assert found() == pytest.approx(12)
+    assert math.isnan(found(full=None)) and math.isnan(found(full=math.nan))
+    assert math.isnan(found(full=0.4)), "full annotation isn't better than the start"
+    assert math.isnan(found(dice=dice[::-1] - 0.4)), "the curve is below the start and falls"
+    assert math.isnan(found(dice=np.array([0.4, 0.91, 0.91, 0.91, 0.91]))), "at once beyond full"
+    assert math.isnan(found(shares=SHARES[:1], dice=dice[:1]))
+    holes = np.array([dice[0], *[math.nan] * 4])
+    assert math.isnan(found(dice=holes)), "a single known Dice"
+    with pytest.raises(SelectionError, match=r"of the start \(0.02\) and 1; 2, 5"):
+        found(shares=100 * SHARES)
+    with pytest.raises(SelectionError, match="0.01"):
+        found(shares=SHARES - 0.01)
 
 
 def test_the_hull_is_the_best_trajectory():
