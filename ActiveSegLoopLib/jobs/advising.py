@@ -186,7 +186,12 @@ def _target(target: Target, measured: Measured) -> str:
         text += f" besides those labeled since round {measured.curve.points[-1].round}"
     if math.isnan(target.minutes):
         return f"{text}; no labeling time was measured to turn that into minutes."
-    return f"{text}, about {duration(60 * target.minutes)} of labeling at the measured pace."
+    least, longest = target.minutes_interval
+    end = "never" if math.isinf(longest) else duration(60 * longest)
+    return (
+        f"{text}, about {duration(60 * target.minutes)} of labeling at the measured pace "
+        f"({duration(60 * max(0.0, least))} to {end})."
+    )
 
 
 def _too_few(measured: Measured) -> str:

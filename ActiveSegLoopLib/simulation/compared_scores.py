@@ -14,7 +14,7 @@ ATTENTION = "attention"
 
 
 def score_of(strategy: str, unit: str) -> str | None:
-    """The score that a strategy goes by, as in SCORES; None if it goes by none."""
+    """The score that a strategy reports, as in SCORES; None if it reports none."""
     chosen = get_strategy(strategy, unit)
     measure = chosen.measure
     if measure is None or measure in ("error", ATTENTION) or "." in measure:
