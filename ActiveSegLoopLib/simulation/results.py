@@ -142,7 +142,7 @@ def summarize_experiment(experiment: Experiment) -> dict:
         if (curve := load_curve(experiment, key)) is not None
     ]
     full = [
-        curve for seed in range(experiment.settings.seeds)
+        curve for seed in experiment.settings.seed_numbers()
         if (curve := load_curve(experiment, RunKey(FULL, seed))) is not None
     ]
     rounds = _shared_rounds(curves)

@@ -20,6 +20,7 @@ class ExperimentSettings:
     """What is simulated; budgets are in units (slices of `plane`, or volumes).
 
     rounds: trainings of a run, the first on the `start` labels, each later one on `step` more.
+    seeds: so many of them, from first_seed on.
     initial: the strategy that picks the start labels, the same for all strategies of a seed.
     corrected: from the second round on the model's segmentation is corrected (with `tolerance_mm`,
     see oracle.correct) instead of labels being drawn. full: train on all labels too, once per seed.
@@ -33,6 +34,7 @@ class ExperimentSettings:
     step: int = 8
     rounds: int = 5
     seeds: int = 4
+    first_seed: int = 0
     initial: str = "random"
     preset: str = "simulation"
     iterations: int | None = None
@@ -47,7 +49,7 @@ class ExperimentSettings:
 
     KIND: ClassVar[str] = "strategies"
     # What a later call may change: what was done stays valid, there is only more or less to do.
-    OPEN: ClassVar[tuple[str, ...]] = ("strategies", "rounds", "seeds", "full")
+    OPEN: ClassVar[tuple[str, ...]] = ("strategies", "rounds", "seeds", "first_seed", "full")
 
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
@@ -57,6 +59,8 @@ class ExperimentSettings:
         for name in ("start", "step", "rounds", "seeds"):
             if getattr(self, name) < 1:
                 raise SimulationError(f"An experiment needs at least 1 for {name}.")
+        if self.first_seed < 0:
+            raise SimulationError(f"The first seed must be 0 or more, not {self.first_seed}.")
         for name in ("min_distance_mm", "tolerance_mm"):
             distance = getattr(self, name)
             if distance is not None and not 0 <= distance < math.inf:
@@ -74,7 +78,11 @@ class ExperimentSettings:
         The start of a seed comes before everything that begins with it.
         """
         names = [START, *([FULL] if self.full else []), *self.strategies]
-        return [RunKey(name, seed) for name in names for seed in range(self.seeds)]
+        return [RunKey(name, seed) for name in names for seed in self.seed_numbers()]
+
+    def seed_numbers(self) -> range:
+        """The seeds: `seeds` of them from `first_seed` on."""
+        return range(self.first_seed, self.first_seed + self.seeds)
 
     def rounds_of(self, key: RunKey) -> int:
         """How many trainings a run has.

@@ -76,6 +76,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     budget.add_argument("--step", type=positive, metavar="N", help="labeled in each later round")
     budget.add_argument("--rounds", type=positive, metavar="N", help="trainings per run")
     budget.add_argument("--seeds", type=positive, metavar="N", help="runs per strategy")
+    budget.add_argument(
+        "--first-seed", type=not_negative, metavar="N", help="the first of them (default 0)"
+    )
     budget.add_argument("--initial", metavar="NAME", help="what picks the first labels")
     budget.add_argument("--min-distance", type=millimeters, metavar="MM", help="between slices")
     budget.add_argument("--per-case", type=positive, metavar="N", help="slices per volume, a round")
@@ -227,9 +230,9 @@ def _given(options: Namespace, settings: dict[str, str], others: dict[str, str])
 # The option of each setting.
 _SETTINGS = {
     "unit": "unit", "plane": "plane", "strategy": "strategies", "start": "start", "step": "step",
-    "rounds": "rounds", "seeds": "seeds", "initial": "initial", "preset": "preset",
-    "min_distance": "min_distance_mm", "per_case": "per_case", "per_class": "per_class",
-    "corrected": "corrected", "tolerance": "tolerance_mm", "full": "full",
+    "rounds": "rounds", "seeds": "seeds", "first_seed": "first_seed", "initial": "initial",
+    "preset": "preset", "min_distance": "min_distance_mm", "per_case": "per_case",
+    "per_class": "per_class", "corrected": "corrected", "tolerance": "tolerance_mm", "full": "full",
     "iterations": "iterations", "passes": "passes",
 }
 
