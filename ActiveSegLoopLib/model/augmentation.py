@@ -91,7 +91,10 @@ def vary_grid(
     spacing: tuple[float, float, float],
     device: torch.device,
 ) -> Tensor:
-    """Sampling grid (batch, z, y, x, 3) for `grid_sample`: patch voxels within the source."""
+    """Sampling grid (batch, z, y, x, 3) for `grid_sample`: patch voxels within the source.
+
+    Along each axis both shapes are even or both odd: only then do their voxels' centers agree.
+    """
     mm = np.asarray(spacing)
     # affine_grid works in coordinates of -1..1 over the voxels' outer edges, in x, y, z order.
     to_mm = np.diag(np.asarray(patch_shape) / 2 * mm)

@@ -63,7 +63,8 @@ class PatchBatches:
         self.part = part
         self.parts = parts
         margin = _SOURCE_MARGIN if augmentation is not None else 1.0
-        self.source = tuple(2 * int(np.ceil(n * margin / 2)) for n in patch)
+        # As much on both sides: else the patch would be sampled between the source's voxels.
+        self.source = tuple(n + 2 * int(np.ceil(n * (margin - 1) / 2)) for n in patch)
         self._reader = ThreadPoolExecutor(1, "reading patches")
         self._ahead: tuple[int, Future] | None = None
 

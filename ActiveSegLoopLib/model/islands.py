@@ -9,8 +9,9 @@ from scipy import ndimage
 
 from ActiveSegLoopLib.images.regions import box_of
 
-# The largest parts that together hold this share of a label count; the rest is slips of the pen.
-_SHARE = 0.99
+# Parts of fewer voxels beside larger ones are slips of the pen: a stray click, a stroke's rest.
+# What is outlined on purpose is at least two voxels wide, and so is a cube of this many.
+_FEWEST_VOXELS = 8
 # A part may be this much smaller than the smallest one labeled.
 _SMALLER = 0.5
 # Labeled cases needed to tell.
@@ -21,27 +22,28 @@ _TOUCHING = np.ones((3, 3, 3), bool)
 def smallest_part(mask: np.ndarray, voxel_volume: float) -> float | None:
     """The volume (mm3) of the smallest part of a label's mask (z, y, x); None if it is empty.
 
-    A part is what touches, corners included.
+    A part is what touches, corners included. Slips of the pen are none.
     """
     box = box_of(mask)
     if box is None:
         return None
-    sizes = np.sort(_sizes(*ndimage.label(mask[box.slices], _TOUCHING)))[::-1]
-    counted = np.searchsorted(np.cumsum(sizes), _SHARE * sizes.sum()) + 1
-    return float(sizes[counted - 1] * voxel_volume)
+    sizes = _sizes(*ndimage.label(mask[box.slices], _TOUCHING))
+    if sizes.max() >= _FEWEST_VOXELS:
+        sizes = sizes[sizes >= _FEWEST_VOXELS]
+    return float(sizes.min() * voxel_volume)
 
 
 def island_limits(smallest: Sequence[Sequence[float | None]]) -> tuple[float, ...]:
     """Per label below which volume (mm3) a part is an island, from `smallest_part` per case.
 
-    Half of the smallest part labeled (the 5th percentile over the cases); 0, so that nothing is
-    one, where fewer than 4 cases tell.
+    Half of the smallest part labeled in any case; 0, so that nothing is one, where fewer than 4
+    cases tell.
     """
     limits = []
     for values in zip(*smallest, strict=True):
         known = [value for value in values if value is not None]
         enough = len(known) >= _FEWEST
-        limits.append(_SMALLER * float(np.percentile(known, 5)) if enough else 0.0)
+        limits.append(_SMALLER * min(known) if enough else 0.0)
     return tuple(limits)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.regions import Box, find_boxes
 from ActiveSegLoopLib.images.volume import Volume
+from ActiveSegLoopLib.model.fingerprint import labeled_boxes
 from ActiveSegLoopLib.model.plan import Plan
 from ActiveSegLoopLib.model.preparing import LabeledCase, in_lps, network_input, normalized_settings
 
@@ -49,25 +50,60 @@ def organ_boxes(
 
 
 def measured_margin(
-    locate: Locate, plan: Plan, cases: Iterable[LabeledCase], unseen: bool
+    locate: Locate,
+    plan: Plan,
+    cases: Iterable[LabeledCase],
+    unseen: bool,
+    warn: Callable[[str], None],
 ) -> float | None:
     """The margin in mm that keeps what is labeled inside the boxes; None if no case can tell.
 
-    Measured on cases that the locator wasn't trained on where there are any (`unseen`).
+    Measured on cases that the locator wasn't trained on where there are any (`unseen`), and without
+    the organs that no margin reaches: they would only make every region larger. `warn` is told.
     """
-    needed = []
+    needed, labeled_cases, missed = [], 0, 0
     for case in cases:
-        upright, channels, _ = in_lps(*case.load())
+        upright, channels, annotated = in_lps(*case.load())
         labeled = np.argwhere(channels > 0)
+        if not len(labeled):
+            continue
+        labeled_cases += 1
         boxes = organ_boxes(locate, plan, upright, normalized_settings(plan, upright), 0.0)
-        if len(labeled) and boxes:
-            spacing = np.array(upright[0].geometry.spacing)
-            outside = np.min([_mm_outside(labeled, b, spacing) for b in boxes], axis=0)
+        if not boxes:
+            missed += 1
+            continue
+        spacing = np.array(upright[0].geometry.spacing)
+        outside = np.min([_mm_outside(labeled, b, spacing) for b in boxes], axis=0)
+        organs = labeled_boxes(channels, annotated, upright[0].geometry.spacing)
+        lost = _out_of_reach(labeled, outside, organs)
+        if lost.mean() > 1 - _INSIDE:
+            missed += 1
+            outside = outside[~lost]
+        if len(outside):
             needed.append(np.quantile(outside, _INSIDE))
     if not needed:
         return None
+    if missed:
+        warn(
+            f"In {missed} of {labeled_cases} case(s) the locator missed an organ where no margin "
+            "reaches it; more labeled cases or a longer training may help."
+        )
     margin = float(np.quantile(needed, _CASES, method="higher"))
     return float(np.clip(margin + (0.0 if unseen else _SEEN_BEFORE_MM), _LEAST_MM, _MOST_MM))
+
+
+def _out_of_reach(labeled: np.ndarray, outside: np.ndarray, organs: Sequence[Box]) -> np.ndarray:
+    """Which labeled voxels (n, 3) are of an organ that no box touches and no margin takes in.
+
+    `outside`: how far (mm) each lies outside the boxes.
+    """
+    lost = np.zeros(len(labeled), bool)
+    for organ in organs:
+        inside = np.all((labeled >= organ.lower) & (labeled < organ.upper), axis=1)
+        away = outside[inside]
+        if away.min() > 0 and away.max() > _MOST_MM:
+            lost |= inside
+    return lost
 
 
 def _mm_outside(voxels: np.ndarray, box: Box, spacing: np.ndarray) -> np.ndarray:

@@ -17,7 +17,8 @@ class Preset:
 
     `hold_out`: whether labeled groups of the pool are set aside to validate on where a study has
     no validation cases; without any, the last weights are kept. `warm_start`: whether the weights
-    start as those of the study's current model where its networks have the same shape.
+    start as those of the study's current model where its networks have the same shape. `mirror`:
+    whether varied images are also mirrored, in studies whose labels have no sides.
     """
 
     plan: PlanSettings
@@ -27,6 +28,7 @@ class Preset:
     foreground: float = 0.5
     hold_out: bool = True
     warm_start: bool = False
+    mirror: bool = True
 
 
 PRESETS: dict[str, Callable[[bool], Preset]] = {}
@@ -132,6 +134,7 @@ def kim2020(gpu: bool) -> Preset:
         segmenter=training,
         locator=training,
         augmentation=noise_only,
+        mirror=False,
     )
 
 

@@ -163,7 +163,9 @@ class RoundTraining:
             unseen = bool(self.validation)
             cases = self.validation or self.training[:_MARGIN_CASES]
             cases = self._one_by_one(cases, "measuring the margin")
-            measured = measured_margin(locate, plan, cases, unseen)
+            measured = measured_margin(
+                locate, plan, cases, unseen, lambda text: self.report("warning", text=text)
+            )
             if measured is None:
                 self.report("warning", text="The locator found no organ in any case.")
             else:

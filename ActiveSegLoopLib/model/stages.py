@@ -30,8 +30,9 @@ class StageTraining:
 
     When the GPU's memory is too small the patch is halved, and when that doesn't help the CPU
     goes on; both are reported as warnings. The weights start as those of `initial`, if that has
-    the planned network's shape. `unlearned`: positions of the labels that no training case is
-    annotated for; the network gives them probability 0.
+    the planned network's shape. `mirror`: whether the labels allow mirrored images; the recipe has
+    to want them, too. `unlearned`: positions of the labels that no training case is annotated for;
+    the network gives them probability 0.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class StageTraining:
         settings = getattr(self.recipe, self.name)
         augmentation = self.recipe.augmentation
         if augmentation is not None:
-            augmentation = replace(augmentation, mirror=self.mirror)
+            augmentation = replace(augmentation, mirror=self.mirror and self.recipe.mirror)
         part, parts = self.process
         plan = self.preparation.plan
         batches = PatchBatches(

@@ -77,6 +77,39 @@ def test_without_variation_labels_stay_where_the_image_is():
     np.testing.assert_array_equal(target.classes[0, 0].numpy(), case.channels == 1)
 
 
+STILL = AugmentationSettings(
+    spatial=0, noise=0, blur=0, brightness=0, contrast=0, low_resolution=0, gamma=0
+)
+
+
+@pytest.mark.parametrize("size", range(1, 9))
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_where_nothing_is_varied_a_patch_is_what_lies_around_its_center(axis, size):
+    patch = [8, 8, 8]
+    patch[axis] = size
+    case = prepared("a")
+    varied = batches([case], patch=tuple(patch), augmentation=STILL)
+    plain = batches([case], patch=tuple(patch), augmentation=None)
+    for step in range(3):
+        (image, target), (expected, known) = (b.batch(step, CPU) for b in (varied, plain))
+        assert expected.shape[2:] == tuple(patch)
+        torch.testing.assert_close(image, expected, atol=1e-4, rtol=0)
+        assert torch.equal(target.classes, known.classes)
+        assert torch.equal(target.annotated, known.annotated)
+
+
+@pytest.mark.parametrize("augmentation", [None, STILL])
+def test_the_one_slice_of_a_case_is_its_patch(augmentation):
+    case = prepared("thin", shape=(12, 16, 16))
+    channels, codes, image = case.channels[5:6], case.codes[5:6], case.image[:, 5:6]
+    points = patch_points(channels, codes, SUBSETS)
+    thin = PreparedCase("thin", image, channels, codes, SUBSETS, points)
+    found, target = batches([thin], patch=(1, 16, 16), augmentation=augmentation).batch(0, CPU)
+    np.testing.assert_allclose(found[0, 0].numpy(), image[0].astype(np.float32), atol=1e-4)
+    assert target.annotated.all()
+    np.testing.assert_array_equal(target.classes[0, 1].numpy(), channels == 2)
+
+
 def test_a_small_case_is_padded_with_voxels_that_do_not_count():
     _, target = batches([prepared("a", shape=(12, 16, 12))], patch=(16, 16, 16),
                         augmentation=None).batch(0, CPU)

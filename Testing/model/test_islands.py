@@ -30,6 +30,23 @@ def test_a_slip_of_the_pen_is_no_part():
     assert smallest_part(a_map((1, (0, 0, 0), (5, 6, 6)), SPECK) == 1, 1.0) == 180
 
 
+def test_a_label_of_a_few_voxels_alone_is_no_slip_of_the_pen():
+    assert smallest_part(a_map(SPECK, (1, (0, 0, 0), (1, 1, 2))) == 1, 2.0) == 2.0
+
+
+def test_a_real_lesion_counts_however_large_the_tumor_beside_it_is():
+    # 33 ml and 0.25 ml on voxels of 1 mm3, in each of six cases.
+    channels = np.zeros((40, 40, 60), np.uint8)
+    channels[2:34, 2:34, 2:34] = 1
+    channels[10:15, 10:15, 45:55] = 1
+    limits = island_limits([(smallest_part(channels == 1, 1.0),)] * 6)
+    assert limits == (125.0,)
+    predicted = channels.copy()
+    predicted[36:39, 36:39, 56:59] = 1
+    drop_islands(predicted, limits, 1.0)
+    assert np.array_equal(predicted, channels)
+
+
 def test_parts_that_touch_at_a_corner_are_one():
     touching = a_map((1, (0, 0, 0), (2, 2, 2)), (1, (2, 2, 2), (4, 4, 4)))
     assert smallest_part(touching == 1, 1.0) == 16
@@ -41,6 +58,10 @@ def test_a_label_that_is_not_there_has_no_smallest_part():
 
 def test_the_limit_is_half_of_the_smallest_part_labeled_of_each_label():
     assert island_limits([(64.0, 8.0)] * 4) == (32.0, 4.0)
+
+
+def test_a_small_part_in_a_single_case_keeps_others_of_its_size():
+    assert island_limits([(30_000.0,)] * 30 + [(250.0,)]) == (125.0,)
 
 
 def test_too_few_cases_tell_nothing():

@@ -148,49 +148,6 @@ def test_labels_lie_on_the_annotated_slices_and_nowhere_between(slices, axis, sp
         assert known.take(min(int((number + 0.5) / step), grid.shape[axis] - 1), axis).all()
 
 
-def test_the_locator_sees_any_label_on_the_whole_coarse_volume(preparation):
-    (case,) = opened(preparation.locator_cases(Loaded(two_organs())))
-    assert case.channels.shape == (8, 10, 20) and case.image.shape == (1, 8, 10, 20)
-    assert set(np.unique(case.channels)) == {0, 1} and case.codes.all()
-    assert np.count_nonzero(case.channels) * 27 == pytest.approx(2 * 12 * 12 * 10, rel=0.2)
-
-
-def test_the_locator_knows_background_only_where_all_labels_were_looked_for(preparation):
-    subsets = np.array([[False, False], [True, False], [True, True]])
-    codes = np.ones(GRID.shape, np.uint8)
-    codes[:, :, 30:] = 2
-    codes[:, :, 57:] = 0
-    (case,) = opened(preparation.locator_cases(Loaded(two_organs(), codes, subsets)))
-    known = case.subsets[:, 0][case.codes]
-    np.testing.assert_array_equal(known[:, :, :10], case.channels[:, :, :10] == 1)
-    assert known[:, :, 10:19].all() and not known[:, :, 19:].any()
-
-
-def test_a_label_that_nobody_has_annotated_hides_no_background_from_the_locator(preparation):
-    subsets = np.array([[False, False], [True, False]])
-    case = Loaded(np.minimum(two_organs(), 1), subsets=subsets)
-    (stored,) = opened(preparation.locator_cases(case))
-    assert np.array_equal(stored.codes, stored.channels), "the second label may be anywhere"
-    newer = Preparation(preparation.folder, preparation.plan, unlearned=[1])
-    (stored,) = opened(newer.locator_cases(case))
-    assert stored.codes.all() and 0 < stored.channels.mean() < 0.5
-
-
-def test_the_locators_patches_are_centered_on_each_label_as_often(preparation):
-    (case,) = opened(preparation.locator_cases(Loaded(two_organs())))
-    organ, tumor = case.points[1:]
-    assert len(tumor) < len(organ) / 10
-    assert case.channels[tuple(tumor.T)].all() and case.channels[tuple(organ.T)].all()
-
-
-def test_sparse_slices_are_not_lost_on_the_locators_coarse_grid(preparation):
-    # On a grid of 3 mm, the middle slices 1, 4, 7, ... would be the ones taken.
-    slices = [0, 6, 12, 18]
-    (case,) = opened(preparation.locator_cases(Loaded(two_organs(), only_slices(slices))))
-    np.testing.assert_array_equal(np.flatnonzero(case.codes.any(axis=(1, 2))), [0, 2, 4, 6])
-    assert case.channels[4].any()
-
-
 def test_a_case_in_which_nothing_is_annotated_is_not_trained_on(preparation):
     case = Loaded(two_organs(), np.zeros(GRID.shape, np.uint8))
     assert preparation.segmenter_cases(case) == [] == preparation.locator_cases(case)

@@ -31,10 +31,12 @@ def test_kim2020_trains_both_networks_with_the_papers_numbers(stage):
 
 
 def test_kim2020_adds_noise_to_every_input_and_changes_nothing_else():
-    drawn = vars(get_preset("kim2020", False).augmentation)
+    recipe = get_preset("kim2020", False)
+    drawn = vars(recipe.augmentation)
     changes = ("spatial", "blur", "brightness", "contrast", "low_resolution", "gamma")
     assert [drawn[name] for name in changes] == [0.0] * len(changes)
-    assert drawn["noise"] == 1.0 and drawn["noise_sd"] > 0 and not drawn["mirror"]
+    assert drawn["noise"] == 1.0 and drawn["noise_sd"] > 0
+    assert not drawn["mirror"] and not recipe.mirror
 
 
 def test_kim2020_is_a_cascade_that_pools_3_x_3_x_3_by_two_and_drops_nothing_out():

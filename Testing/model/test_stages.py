@@ -9,10 +9,12 @@ import torch
 
 from ActiveSegLoopLib.errors import ModelError
 from ActiveSegLoopLib.model import stages
+from ActiveSegLoopLib.model.batches import PatchBatches
 from ActiveSegLoopLib.model.fingerprint import fingerprint_case
 from ActiveSegLoopLib.model.network import UNet
 from ActiveSegLoopLib.model.plan import make_plan
 from ActiveSegLoopLib.model.preparing import LabeledCase, Preparation, in_lps
+from ActiveSegLoopLib.model.presets import get_preset
 from ActiveSegLoopLib.model.stages import StageTraining
 from ActiveSegLoopLib.model.trainer import Stopped, Trainer
 from ActiveSegLoopLib.study import Annotated
@@ -95,6 +97,28 @@ def gpu(monkeypatch):
 
 def train(stage, validation=()):
     return stage.train([labeled(0), labeled(1)], list(validation))
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"), [("default", True), ("fast", True), ("kim2020", False)]
+)
+@pytest.mark.parametrize("allowed", [True, False])
+def test_images_are_mirrored_only_where_the_labels_allow_it_and_the_recipe_wants_it(
+    tmp_path, monkeypatch, name, wanted, allowed
+):
+    drawn = []
+
+    class Drawing(PatchBatches):
+        def __init__(self, *args) -> None:
+            super().__init__(*args)
+            drawn.append(self.augmentation)
+
+    monkeypatch.setattr(stages, "PatchBatches", Drawing)
+    recipe = get_preset(name, False)
+    trained = stage(tmp_path, augmentation=recipe.augmentation, mirror=recipe.mirror)
+    trained.mirror = allowed
+    train(trained)
+    assert drawn == [replace(recipe.augmentation, mirror=wanted and allowed)]
 
 
 def test_patches_are_halved_until_a_batch_fits_and_each_time_that_is_said(tmp_path, memory):

@@ -193,3 +193,16 @@ def test_volumes_of_one_slice_can_be_trained_on_a_cpu_that_is_faster_in_bfloat16
         tmp_path, None, lambda kind, **data: None, lambda: False,
     ).run()
     assert len(result.losses) == 40 and np.isfinite(result.losses).all()
+
+
+def test_volumes_of_one_slice_are_learned_from(tmp_path):
+    network = UNet(NetworkSettings(1, 2, (4, 8), ((1, 3, 3),) * 2, ((1, 2, 2),)))
+    batches = PatchBatches(
+        ball_cases(size=32, slices=np.s_[6:7]), (1, 32, 32), (5, 1, 1), 2, 5,
+        AugmentationSettings(),
+    )
+    result = Trainer(
+        "segmenter", network, batches, replace(QUICK, iterations=6), torch.device("cpu"),
+        tmp_path, None, lambda kind, **data: None, lambda: False,
+    ).run()
+    assert min(result.losses) > 0
