@@ -57,15 +57,20 @@ def train_round(
         report = _silent
     try:
         current = _open_round(study, preset, recipe, process, seed, chosen_device, report)
-        training = RoundTraining(
-            study, current, recipe, chosen_device, process, report, should_stop
-        )
+        work = work_folder(current)
+        training = None
         try:
+            training = RoundTraining(
+                study, current, recipe, chosen_device, process, report, should_stop
+            )
             metrics = training.run()
         except ModelError as error:
-            if is_first_process():
+            if is_first_process() and training is None and work.is_dir():
+                # What it learned isn't given up for a file of another round that can be restored.
+                study.interrupt_round(current, str(error))
+            elif is_first_process():
                 study.fail_round(current, str(error))
-                _clear(training.work)
+                _clear(work)
             raise
         except BaseException as error:
             # Stopped, but also a full disk or a moved image: it can go on when that is mended.
@@ -77,7 +82,7 @@ def train_round(
             raise
         if is_first_process():
             current = study.finish_round(current, metrics, _versions(training.device))
-            _clear(training.work)
+            _clear(work)
         wait_for_all()
         return study.round(current.number)
     finally:
