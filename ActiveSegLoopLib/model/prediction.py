@@ -64,9 +64,14 @@ class Predictor:
         self._move(device)
 
     @classmethod
-    def load(cls, folder: Path | str, device: str = "auto") -> Predictor:
-        """The model of a round's folder, on `device` (auto, cpu or cuda)."""
-        model = load_model(Path(folder))
+    def load(
+        cls, folder: Path | str, device: str = "auto", sha256: str | None = None
+    ) -> Predictor:
+        """The model of a round's folder, on `device` (auto, cpu or cuda).
+
+        `sha256`: see load_model.
+        """
+        model = load_model(Path(folder), sha256)
         return cls(model, choose_device(device))
 
     def segment(self, volumes: Sequence[Volume]) -> Prediction:
