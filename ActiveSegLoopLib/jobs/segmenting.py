@@ -89,7 +89,8 @@ class Segmenter:
             raise ActiveSegLoopError(
                 f"{target} is the folder of one model and has no rounds; name the study instead."
             )
-        self.predictor = Predictor.load(self.folder, device)
+        sha256 = self.round and self.round.model_sha256
+        self.predictor = Predictor.load(self.folder, device, sha256)
 
     @property
     def channels(self) -> int:

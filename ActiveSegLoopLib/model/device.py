@@ -49,6 +49,17 @@ def move(network: nn.Module, device: torch.device) -> nn.Module:
     return network.to(device)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory was short: a GPU's, or the processor's.
+
+    For the processor's, PyTorch has only a RuntimeError with a text (Linux, Windows).
+    """
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    texts = ("can't allocate memory", "not enough memory: you tried to allocate")
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
+
+
 def memory_gb(device: torch.device) -> float:
     """Memory that a training on `device` may count on, in GB (10^9 bytes)."""
     if device.type == "cuda":

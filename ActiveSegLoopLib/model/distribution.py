@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed, nn
+
+# The others wait while the first works alone: it reads every case, measures the margin, validates.
+# By default they give up after 10 (GPU) or 30 minutes; when one dies, torchrun ends the others.
+_LONGEST_WAIT = timedelta(days=7)
 
 
 def start_processes(device: torch.device) -> tuple[int, int]:
@@ -14,7 +19,8 @@ def start_processes(device: torch.device) -> tuple[int, int]:
     if parts > 1 and not distributed.is_initialized():
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        distributed.init_process_group(backend, timeout=_LONGEST_WAIT)
     return (distributed.get_rank(), parts) if parts > 1 else (0, 1)
 
 

@@ -22,15 +22,22 @@ Where = Sequence[slice]
 
 
 def predict(
-    network: nn.Module, stage: StagePlan, image: np.ndarray, device: torch.device
+    network: nn.Module,
+    stage: StagePlan,
+    image: np.ndarray,
+    device: torch.device,
+    stitched: torch.device | None = None,
 ) -> Tensor:
-    """Class probabilities (channels, z, y, x) of an input (channels, z, y, x)."""
+    """Class probabilities (channels, z, y, x) of an input (channels, z, y, x).
+
+    `stitched`: see in_windows.
+    """
 
     def probabilities(patch: Tensor, where: Where) -> Tensor:
         with mixed_precision(device):
             return torch.softmax(network(patch).float(), dim=1)
 
-    return in_windows(stage, image, device, probabilities)
+    return in_windows(stage, image, device, probabilities, stitched)
 
 
 def in_windows(
@@ -38,21 +45,24 @@ def in_windows(
     image: np.ndarray,
     device: torch.device,
     work: Callable[[Tensor, Where], Tensor],
+    stitched: torch.device | None = None,
 ) -> Tensor:
     """What `work` makes of an input (channels, z, y, x): values (any number, z, y, x).
 
     In one piece where it is little larger than the patch, else in overlapping windows blended
     with Gaussian weights (MONAI). `work` gets each (1, channels, z, y, x), padded with zeros to
     sizes that the network takes, and where it lies in the input; it gives a new tensor
-    (1, values, z, y, x).
+    (1, values, z, y, x). Input and result lie on `stitched` (default: `device`), windows on
+    `device`.
     """
+    stitched = stitched or device
     divisor = np.array(stage.network.divisor)
     size = np.array(image.shape[1:])
     fits = size <= _ONE_PIECE * np.array(stage.patch)
     window = np.where(fits, np.ceil(size / divisor) * divisor, stage.patch).astype(int)
     if (window == divisor).all():
         window[-1] *= 2  # instance normalization needs two voxels at the deepest level
-    tensor = torch.from_numpy(image)[None].to(device)
+    tensor = torch.from_numpy(image)[None].to(stitched)
     padding = np.maximum(window - size, 0) // 2
 
     def one(patch: Tensor, places: list) -> Tensor:
@@ -62,7 +72,7 @@ def in_windows(
     with torch.inference_mode():
         return sliding_window_inference(
             tensor, tuple(int(n) for n in window), 1, one, overlap=0.5, mode="gaussian",
-            with_coord=True,
+            with_coord=True, sw_device=device, device=stitched,
         )[0]
 
 

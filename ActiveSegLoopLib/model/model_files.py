@@ -57,13 +57,13 @@ def save_model(folder: Path, model: Model) -> str:
     return content["sha256"]
 
 
-def load_model(folder: Path) -> Model:
-    """The model in `folder`.
+def load_model(folder: Path, sha256: str | None = None) -> Model:
+    """The model in `folder`; where `sha256` is given, only the one that has it (see save_model).
 
-    Raises ModelError if it is incomplete, changed or from a newer version.
+    Raises ModelError if it is incomplete, changed, from a newer version or another one.
     """
     folder = Path(folder)
-    content = read_description(folder)
+    content = read_description(folder, sha256)
     plan = Plan.from_dict(content["plan"])
     networks = {}
     for part, weights in verified_weights(folder, content).items():

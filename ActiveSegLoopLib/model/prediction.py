@@ -16,7 +16,7 @@ from ActiveSegLoopLib.errors import ModelError
 from ActiveSegLoopLib.images.orientation import from_lps, to_lps
 from ActiveSegLoopLib.images.regions import Box
 from ActiveSegLoopLib.images.volume import Volume
-from ActiveSegLoopLib.model.device import choose_device, move
+from ActiveSegLoopLib.model.device import choose_device, is_out_of_memory, move
 from ActiveSegLoopLib.model.inference import original_grid, predict
 from ActiveSegLoopLib.model.islands import drop_islands
 from ActiveSegLoopLib.model.locating import organ_boxes
@@ -64,9 +64,14 @@ class Predictor:
         self._move(device)
 
     @classmethod
-    def load(cls, folder: Path | str, device: str = "auto") -> Predictor:
-        """The model of a round's folder, on `device` (auto, cpu or cuda)."""
-        model = load_model(Path(folder))
+    def load(
+        cls, folder: Path | str, device: str = "auto", sha256: str | None = None
+    ) -> Predictor:
+        """The model of a round's folder, on `device` (auto, cpu or cuda).
+
+        `sha256`: see load_model.
+        """
+        model = load_model(Path(folder), sha256)
         return cls(model, choose_device(device))
 
     def segment(self, volumes: Sequence[Volume]) -> Prediction:
@@ -146,20 +151,37 @@ class Predictor:
     ) -> Tensor:
         """Class probabilities (channels, z, y, x)."""
         return self.within_memory(
-            stage, warn, lambda patch: predict(network, patch, image, self.device)
+            stage, warn,
+            lambda patch, stitched: predict(network, patch, image, self.device, stitched),
         )
 
     def within_memory(
-        self, stage: StagePlan, warn: Callable[[str], None], work: Callable[[StagePlan], Result]
+        self,
+        stage: StagePlan,
+        warn: Callable[[str], None],
+        work: Callable[[StagePlan, torch.device], Result],
     ) -> Result:
-        """`work(stage)`: with smaller patches, then on the CPU, if the memory is short."""
-        patch = stage
+        """`work(stage, device of the stitched result)`, with less where the memory is short.
+
+        First the result is stitched in the processor's memory, then the patches get smaller, and
+        at last the model moves to the CPU.
+        """
+        patch, stitched = stage, self.device
         while True:
             try:
-                return work(patch)
-            except torch.OutOfMemoryError:
+                return work(patch, stitched)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
                 smaller = smaller_patch(patch)
-                if smaller is not None:
+                if stitched.type == "cuda":
+                    # It grows with the volume, so that smaller patches alone wouldn't help.
+                    warn(
+                        f"The memory of {self.device} was short; the result is put together in "
+                        "the processor's (slower)."
+                    )
+                    stitched = torch.device("cpu")
+                elif smaller is not None:
                     warn(
                         f"The memory of {self.device} was short; going on with patches of "
                         f"{smaller.patch} voxels."

@@ -151,7 +151,8 @@ class RoundTraining:
         number = self.round.settings.get("warm_start_from")
         if number is None:
             return None
-        earlier = load_model(self.study.round(number).folder)
+        begun_from = self.study.round(number)
+        earlier = load_model(begun_from.folder, begun_from.model_sha256)
         return earlier if earlier.schema.ids == self.schema.ids else None
 
     def _with_measured_margin(self, plan: Plan, locator: nn.Module) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,31 +41,40 @@ def train_round(
     report: Callable[..., None] = lambda kind, **data: None,
     should_stop: Callable[[], bool] = lambda: False,
     together: bool = True,
+    hold_out: bool | None = None,
 ) -> Round:
     """Train a model on the newest revisions of all pool cases and add it as a new round.
 
     The newest round that was interrupted and was started with the same settings, seed and labels
     is taken up where it stopped; those with other settings stay interrupted. Under torchrun all
     processes train together, each with the whole batch size, or each a round of its own unless
-    `together`. Raises ModelError when nothing is labeled, StudyError when another process trains
-    with the same settings, Stopped when `should_stop()` became true.
+    `together`. `hold_out`: None is as the preset says. Raises ModelError when nothing is labeled,
+    StudyError when another process trains with the same settings, Stopped when `should_stop()`
+    became true.
     """
     chosen_device = choose_device(device)
     recipe = get_preset(preset, chosen_device.type == "cuda", iterations)
+    if hold_out is not None:
+        recipe = replace(recipe, hold_out=hold_out)
     process = start_processes(chosen_device) if together else (0, 1)
     if not is_first_process():
         report = _silent
     try:
         current = _open_round(study, preset, recipe, process, seed, chosen_device, report)
-        training = RoundTraining(
-            study, current, recipe, chosen_device, process, report, should_stop
-        )
+        work = work_folder(current)
+        training = None
         try:
+            training = RoundTraining(
+                study, current, recipe, chosen_device, process, report, should_stop
+            )
             metrics = training.run()
         except ModelError as error:
-            if is_first_process():
+            if is_first_process() and training is None and work.is_dir():
+                # What it learned isn't given up for a file of another round that can be restored.
+                study.interrupt_round(current, str(error))
+            elif is_first_process():
                 study.fail_round(current, str(error))
-                _clear(training.work)
+                _clear(work)
             raise
         except BaseException as error:
             # Stopped, but also a full disk or a moved image: it can go on when that is mended.
@@ -77,7 +86,7 @@ def train_round(
             raise
         if is_first_process():
             current = study.finish_round(current, metrics, _versions(training.device))
-            _clear(training.work)
+            _clear(work)
         wait_for_all()
         return study.round(current.number)
     finally:

@@ -75,15 +75,16 @@ def sample(
     image: np.ndarray,
     device: torch.device,
     settings: SampleSettings,
+    stitched: torch.device | None = None,
 ) -> Samples:
-    """Sample a network's predictions of an input (channels, z, y, x).
+    """Sample a network's predictions of an input (channels, z, y, x); `stitched`: see in_windows.
 
     Where an input needs several windows, every pass has one mask for all of them, and the
     statistics of the windows are blended like probabilities: memory doesn't grow with the passes,
     but next to a window's edge the variance is that of its own passes, not of the blended ones.
     """
     sampler = _Sampler(network, image.shape[1:], device, settings)
-    found = in_windows(stage, image, device, sampler)
+    found = in_windows(stage, image, device, sampler, stitched)
     return sampler.split(found)
 
 

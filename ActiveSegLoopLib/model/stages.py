@@ -13,7 +13,7 @@ from torch import nn
 from ActiveSegLoopLib.errors import ModelError
 from ActiveSegLoopLib.evaluation.overlap import dice
 from ActiveSegLoopLib.model.batches import PatchBatches
-from ActiveSegLoopLib.model.device import choose_device
+from ActiveSegLoopLib.model.device import choose_device, is_out_of_memory
 from ActiveSegLoopLib.model.distribution import same_everywhere
 from ActiveSegLoopLib.model.network import UNet
 from ActiveSegLoopLib.model.plan import StagePlan, smaller_patch
@@ -62,6 +62,7 @@ class StageTraining:
         self.should_stop = should_stop
         self.initial = initial
         self.unlearned = unlearned
+        self.stitched: torch.device | None = None  # as in in_windows
 
     def train(
         self, training: Sequence[LabeledCase], validation: Sequence[LabeledCase]
@@ -79,8 +80,9 @@ class StageTraining:
             try:
                 network, result = self._train(stage, batch_size, cases, held_out)
                 break
-            except torch.OutOfMemoryError:
-                pass
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
             # Only here, after the handler, is the memory of the step that failed free.
             stage = self._with_less_memory(stage)
         self.preparation.plan = replace(self.preparation.plan, **{self.name: stage})
@@ -135,12 +137,29 @@ class StageTraining:
         values = []
         for case in (stored.open() for stored in cases):
             image = np.array(case.image, dtype=np.float32)
-            found = predict(network, stage, image, self.device).argmax(0)
-            found = found.cpu().numpy()
+            found = self._found(network, stage, image)
             for label in range(case.subsets.shape[1]):
                 mask = case.subsets[:, label][case.codes]
                 values.append(dice(case.channels, found, label + 1, mask))
         return float(np.nanmean(values)) if not np.isnan(values).all() else 0.0
+
+    def _found(self, network: nn.Module, stage: StagePlan, image: np.ndarray) -> np.ndarray:
+        """The likeliest class of each voxel (z, y, x)."""
+        try:
+            found = predict(network, stage, image, self.device, self.stitched).argmax(0)
+            return found.cpu().numpy()
+        except RuntimeError as error:
+            on_gpu = self.device.type == "cuda" and self.stitched is None
+            if not (on_gpu and is_out_of_memory(error)):
+                raise
+        # Smaller patches wouldn't help where the result, which grows with the case, is too large.
+        self.report(
+            "warning",
+            text=f"The memory of {self.device} is too small to validate the {self.name}; the "
+            "result is put together in the processor's (slower).",
+        )
+        self.stitched = torch.device("cpu")
+        return self._found(network, stage, image)
 
     def _with_less_memory(self, stage: StagePlan) -> StagePlan:
         if self.process[1] > 1:

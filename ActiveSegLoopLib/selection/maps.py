@@ -211,7 +211,9 @@ def uncertainty_maps(
     for box, image in predictor.inputs(predictor.upright(volumes), warnings.append):
         samples = predictor.within_memory(
             stage, warnings.append,
-            lambda patch, image=image: sample(network, patch, image, predictor.device, settings),
+            lambda patch, stitched, image=image: sample(
+                network, patch, image, predictor.device, settings, stitched
+            ),
         )
         samples = samples.cpu()
         if not torch.isfinite(samples.mean).all():

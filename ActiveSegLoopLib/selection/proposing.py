@@ -75,7 +75,7 @@ def propose(
     if predictor is None and current is not None and chosen.uses_model:
         from ActiveSegLoopLib.model.prediction import Predictor
 
-        predictor = Predictor.load(current.folder, device)
+        predictor = Predictor.load(current.folder, device, current.model_sha256)
     look = Look(chosen, schema, predictor, passes, seed)
     seen = _seen(study, cases, look, report, should_stop)
     agreements = [case.agreement for case in seen if case.agreement is not None]

@@ -78,7 +78,8 @@ class Run(ABC):
         return train_round(
             self.study, self.settings.preset, self.place.device, self.settings.iterations,
             self.key.seed, _progress_only(self.place.report), self.place.should_stop,
-            together=False,
+            # What is labeled is the budget: all of it is trained on, whatever the preset says.
+            together=False, hold_out=False,
         )
 
     def trained(self) -> list[Round]:

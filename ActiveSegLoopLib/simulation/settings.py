@@ -24,7 +24,9 @@ class ExperimentSettings:
     initial: the strategy that picks the start labels, the same for all strategies of a seed.
     corrected: from the second round on the model's segmentation is corrected (with `tolerance_mm`,
     see oracle.correct) instead of labels being drawn. full: train on all labels too, once per seed.
-    passes, min_distance_mm, per_case, per_class: see selection.proposing.propose.
+    preset: the recipe, but for what it holds out: all that is labeled is trained on, and without
+    validation the last weights are kept. passes, min_distance_mm, per_case, per_class: see
+    selection.proposing.propose.
     """
 
     unit: str = "slice"

@@ -32,10 +32,11 @@ from ActiveSegLoopLib.study.study import Study
 
 @dataclass(frozen=True)
 class StageSettings:
-    """How large the experiment is: new training cases per stage, test cases, and the training.
+    """How large the experiment is: newly labeled cases per stage, test cases, and the training.
 
-    `iterations` per stage; None takes the preset's for all. The paper has 20, 20 and 10 kidneys,
-    ten of all for testing, and trains the later stages twice as long.
+    Of those labeled, every fifth is held out to validate where the preset says so. `iterations`
+    per stage; None takes the preset's for all. The paper has 20, 20 and 10 kidneys, ten of all for
+    testing, and trains the later stages twice as long.
     """
 
     new_cases: tuple[int, ...] = (4, 4, 2)
@@ -105,7 +106,7 @@ class _Experiment:
             stages.append(
                 Stage(
                     "stage " + "I" * (number + 1),
-                    len(current.revisions) + len(current.validation),
+                    len(current.revisions),
                     overlaps,
                     [_shares(c) for c in corrections.values() if c is not None],
                 )

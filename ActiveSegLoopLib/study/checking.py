@@ -210,13 +210,8 @@ def _rounds(study: Study, repair: bool) -> Iterator[Problem]:
             )
         elif round.state == "finished":
             try:
-                description = read_description(round.folder)
+                description = read_description(round.folder, round.model_sha256)
                 verified_weights(round.folder, description)
-                if round.metrics.get("model_sha256") not in (None, description["sha256"]):
-                    yield Problem(
-                        f"The model in {round.folder} isn't the one that round {round.number} "
-                        "trained: restore it from a backup, or roll back to another round."
-                    )
             except ModelError as error:
                 yield Problem(str(error))
         elif round.state == "running" and not rounds.is_trained(round.number):

@@ -16,8 +16,11 @@ FORMAT = 1
 WEIGHTS = {"locator": "roi.safetensors", "segmenter": "segment.safetensors"}
 
 
-def read_description(folder: Path) -> dict[str, Any]:
-    """What model.json says; raises ModelError if it is missing, changed or of a newer version."""
+def read_description(folder: Path, sha256: str | None = None) -> dict[str, Any]:
+    """What model.json says; raises ModelError if it is missing, changed or of a newer version.
+
+    `sha256` is that of the model which a round trained: one of another training is refused too.
+    """
     path = folder / DESCRIPTION
     try:
         content = json.loads(path.read_text())
@@ -38,6 +41,11 @@ def read_description(folder: Path) -> dict[str, Any]:
         )
     if content["format"] > FORMAT:
         raise ModelError(f"The model {path} was made by a newer version; update ActiveSegLoop.")
+    if sha256 not in (None, content["sha256"]):
+        raise ModelError(
+            f"The model in {folder} isn't the one that its round trained: restore it from a backup "
+            "or choose another round."
+        )
     return content
 
 

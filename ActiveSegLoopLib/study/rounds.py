@@ -48,6 +48,11 @@ class Round:
     versions: Mapping[str, Any] | None = field(hash=False)
     reason: str | None
 
+    @property
+    def model_sha256(self) -> str | None:
+        """The SHA-256 of the model's description; None without a model, or of an older version."""
+        return (self.metrics or {}).get("model_sha256")
+
 
 class Rounds:
     """The rounds in a study's database and folder."""

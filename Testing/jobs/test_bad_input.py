@@ -1,6 +1,9 @@
 """Whatever is wrong with the input: one clear line, exit status 1, and nothing has changed."""
 
 import gzip
+import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +11,8 @@ import pytest
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_volume
+from ActiveSegLoopLib.model.model_files import load_model, save_model
+from ActiveSegLoopLib.study import Study
 from Testing.jobs.running import call, content
 
 
@@ -162,6 +167,32 @@ def test_a_model_that_was_tampered_with_is_refused(trained, data, tmp_path, capf
     (model / "segment.safetensors").write_bytes(weights)
     refused(tmp_path, capfd, "changed", "segment", model, data.image(0), "--out", tmp_path / "out",
             "--device", "cpu")
+
+
+@pytest.mark.parametrize("command", [
+    ("segment", "p0"), ("serve",), ("propose", "--strategy", "entropy"),
+    ("train", "--preset", "fast", "--iterations", 3),
+])
+def test_a_model_of_another_training_in_the_rounds_folder_is_refused(
+    trained, tmp_path, capfd, command
+):
+    study = shutil.copytree(trained, tmp_path / "study")
+    folder = study / "models" / "round-001"
+    model = load_model(folder)
+    save_model(folder, replace(model, plan=replace(model.plan, margin_mm=1.0)))
+    name, *options = command
+    assert call(name, study, *options, "--device", "cpu") == 1
+    said = f"activesegloop: The model in {folder} isn't the one that its round trained: "
+    assert capfd.readouterr().err.splitlines()[-1].startswith(said)
+
+
+def test_a_round_of_an_older_version_which_does_not_know_its_model_segments(trained, tmp_path):
+    study = Study.open(shutil.copytree(trained, tmp_path / "study"))
+    metrics = {k: v for k, v in study.round(1).metrics.items() if k != "model_sha256"}
+    with study.database.writing() as connection:
+        connection.execute("UPDATE rounds SET metrics = ?", (json.dumps(metrics),))
+    assert study.round(1).model_sha256 is None
+    assert call("segment", study.folder, "p0", "--device", "cpu") == 0
 
 
 def test_an_export_that_can_not_be_made_is_refused(study, data, tmp_path, capfd):

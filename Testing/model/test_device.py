@@ -7,6 +7,7 @@ from ActiveSegLoopLib.errors import ModelError
 from ActiveSegLoopLib.model.device import (
     choose_device,
     half_precision,
+    is_out_of_memory,
     memory_gb,
     mixed_precision,
 )
@@ -93,3 +94,13 @@ def test_mixed_precision_is_full_precision_where_it_would_not_pay(monkeypatch):
     monkeypatch.setattr("ActiveSegLoopLib.model.device.half_precision", lambda _: None)
     with mixed_precision(CPU):
         assert (matrix @ matrix).dtype == torch.float32
+
+
+def test_memory_that_is_short_is_told_from_other_errors():
+    with pytest.raises(RuntimeError) as real:
+        torch.empty(2**50)
+    windows = RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes.")
+    for error in (real.value, windows, torch.OutOfMemoryError("CUDA out of memory")):
+        assert is_out_of_memory(error)
+    for error in (RuntimeError("size mismatch"), ValueError("can't allocate memory")):
+        assert not is_out_of_memory(error)

@@ -14,6 +14,7 @@ DRIVER = """
 import json, os, sys
 sys.path[:0] = {path!r}
 import torch
+from torch.distributed import distributed_c10d
 from ActiveSegLoopLib.model import distribution
 from ActiveSegLoopLib.model.presets import PRESETS
 from ActiveSegLoopLib.model.rounds import train_round
@@ -23,12 +24,14 @@ from Testing.model.samples import tiny
 
 cpu = torch.device("cpu")
 number, parts = distribution.start_processes(cpu)
+group = distributed_c10d._get_default_group()._get_backend(cpu)
 network = torch.nn.Linear(2, 1, bias=False)
 torch.nn.init.ones_(network.weight)
 loss = network(torch.tensor([1.0, 4.0]) * (number + 1)).sum()
 loss.backward()
 found = dict(
     number=number, parts=parts, first=distribution.is_first_process(),
+    days=group.options._timeout.total_seconds() / 86400,
     loss=distribution.average_gradients(network, loss.detach() * 0 + number),
     gradient=network.weight.grad.tolist(),
     shared=[distribution.same_everywhere(v, cpu) for v in (number + 5, number == 0, 0.5 + number)],
@@ -43,6 +46,8 @@ distribution.wait_for_all()
 distribution.end_processes()
 
 PRESETS["tiny"] = tiny
+# At a port of its own: at the same one, a process could still find the group that was left.
+os.environ["MASTER_PORT"] = {port!r}
 try:
     train_round(Study.open({study!r}), "tiny", "cpu", should_stop=lambda: True)
 except Stopped as stopped:
@@ -56,11 +61,12 @@ def two(tmp_path_factory) -> list[dict]:
     """What each of two processes found; the first is stopped while the other waits for it."""
     folder = tmp_path_factory.mktemp("two")
     study = make_study(folder, ["pool"])
-    code = DRIVER.format(path=sys.path, study=str(study.folder))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    with socket.socket() as free, socket.socket() as other:
+        for found in (free, other):
+            found.bind(("127.0.0.1", 0))
+        first, second = (str(found.getsockname()[1]) for found in (free, other))
+    code = DRIVER.format(path=sys.path, study=str(study.folder), port=second)
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": first, "WORLD_SIZE": "2"}
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -79,6 +85,10 @@ def two(tmp_path_factory) -> list[dict]:
 
 def test_only_one_of_them_is_the_first(two):
     assert [(a["number"], a["parts"], a["first"]) for a in two] == [(0, 2, True), (1, 2, False)]
+
+
+def test_one_waits_for_days_while_the_other_works_alone(two):
+    assert [answer["days"] >= 2 for answer in two] == [True, True]
 
 
 def test_gradients_and_loss_are_the_mean_of_both(two):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ActiveSegLoopLib.errors import StudyError
+from ActiveSegLoopLib.errors import ModelError, StudyError
 from ActiveSegLoopLib.model.presets import PRESETS
 from ActiveSegLoopLib.model.rounds import train_round
 from ActiveSegLoopLib.model.trainer import Stopped
@@ -105,6 +105,36 @@ def test_one_that_was_begun_without_a_label_can_never_go_on_and_is_given_up(stud
     begun, said = train(study, iterations=1)
     assert begun.number == 2 and "given up because the study has other labels now" in said
     assert study.round(1).state == "failed" and not has_checkpoint(study.round(1))
+
+
+def damage(round) -> bytes:
+    """Change the weights of a round; returns what they were."""
+    file = round.folder / "segment.safetensors"
+    before = file.read_bytes()
+    file.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    return before
+
+
+def test_none_is_left_running_where_the_model_to_start_from_is_damaged(study):
+    first, _ = train(study)
+    damage(first)
+    for _ in range(3):
+        with pytest.raises(ModelError, match="round-001.segment.safetensors was changed"):
+            train(study, "warm")
+    assert [r.state for r in study.rounds()] == ["finished", "failed", "failed", "failed"]
+    assert "segment.safetensors" in study.round(2).reason
+
+
+def test_what_was_trained_is_kept_until_the_model_it_began_from_is_restored(study):
+    first, _ = train(study)
+    number = stop(study, "warm")
+    before = damage(first)
+    with pytest.raises(ModelError, match="segment.safetensors was changed"):
+        train(study, "warm")
+    kept = study.round(number)
+    assert kept.state == "interrupted" and has_checkpoint(kept)
+    (first.folder / "segment.safetensors").write_bytes(before)
+    assert train(study, "warm")[0].number == number
 
 
 LIVING = """

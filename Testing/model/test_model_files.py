@@ -1,6 +1,7 @@
 """Model folders: what is loaded is what was saved, and nothing else is."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -39,6 +40,15 @@ def test_a_description_that_was_changed_is_refused(trained, tmp_path):
     (tmp_path / "model.json").write_text(json.dumps(content))
     with pytest.raises(ModelError, match="model.json was changed"):
         load_model(tmp_path)
+
+
+def test_a_sound_model_of_another_training_is_refused(trained, tmp_path):
+    known = save_model(tmp_path, trained)
+    load_model(tmp_path, known)
+    save_model(tmp_path, replace(trained, plan=replace(trained.plan, margin_mm=1.0)))
+    load_model(tmp_path)
+    with pytest.raises(ModelError, match="isn't the one that its round trained"):
+        load_model(tmp_path, known)
 
 
 def test_a_pickled_model_is_never_unpickled(trained, tmp_path):

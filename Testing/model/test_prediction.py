@@ -1,5 +1,6 @@
 """Segmenting through the cascade: locate, segment, paste back onto the original grid."""
 
+import contextlib
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from ActiveSegLoopLib.errors import ModelError
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.orientation import to_lps
 from ActiveSegLoopLib.images.volume import Volume
+from ActiveSegLoopLib.model import inference
 from ActiveSegLoopLib.model.inference import original_grid, predict
 from ActiveSegLoopLib.model.prediction import Predictor
 
@@ -121,25 +123,79 @@ def test_channels_on_different_grids_are_a_clear_error(thresholds):
         Predictor(model, CPU).segment([image, moved])
 
 
+def test_a_result_is_stitched_where_it_is_asked_for_and_windows_are_on_the_networks_device(
+    thresholds, monkeypatch
+):
+    real, asked = inference.sliding_window_inference, []
+
+    def on_cpu(tensor, *others, sw_device, device, **options):
+        asked.append((tensor.device, sw_device, device))
+        return real(tensor, *others, **options)
+
+    monkeypatch.setattr(inference, "sliding_window_inference", on_cpu)
+    gpu, stage = torch.device("cuda", 0), thresholds.plan.segmenter
+    image = np.random.default_rng(0).uniform(-5, 5, (1, 40, 20, 18)).astype(np.float32)
+    usual = predict(thresholds.segmenter, stage, image, CPU)
+    monkeypatch.setattr(inference, "mixed_precision", lambda device: contextlib.nullcontext())
+    assert torch.equal(predict(thresholds.segmenter, stage, image, gpu, CPU), usual)
+    assert asked == [(CPU, CPU, CPU), (CPU, gpu, CPU)]
+
+
+SHORT = [
+    torch.OutOfMemoryError("out of memory"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"),
+]
+
+
 class ShortOfMemory(torch.nn.Module):
     """A network on a device whose memory holds only so many voxels."""
 
-    def __init__(self, network, voxels: int) -> None:
+    def __init__(self, network, voxels: int, error: Exception = SHORT[0]) -> None:
         super().__init__()
-        self.network, self.voxels = network, voxels
+        self.network, self.voxels, self.error = network, voxels, error
 
     def forward(self, image):
         if image[0, 0].numel() > self.voxels:
-            raise torch.OutOfMemoryError("out of memory")
+            raise self.error
         return self.network(image)
 
 
-def test_too_little_memory_means_smaller_pieces_and_a_warning(thresholds):
+@pytest.mark.parametrize("error", SHORT)
+def test_too_little_memory_means_smaller_pieces_and_a_warning(thresholds, error):
     image, truth = two_organs(Geometry((24, 24, 60), (1, 1, 1)))
-    small = replace(thresholds, segmenter=ShortOfMemory(thresholds.segmenter, 16 * 16 * 10))
+    small = replace(thresholds, segmenter=ShortOfMemory(thresholds.segmenter, 16 * 16 * 10, error))
     prediction = Predictor(small, CPU).segment([image])
     assert any("was short" in text for text in prediction.warnings)
     np.testing.assert_array_equal(prediction.labelmap.array, truth)
+
+
+def test_a_gpu_too_small_for_the_result_keeps_its_patches_and_stitches_in_the_processors_memory(
+    thresholds, monkeypatch
+):
+    patches = []
+
+    def short_of_stitching(network, stage, image, device, stitched):
+        patches.append((stage.patch, stitched.type))
+        if stitched.type == "cuda":
+            raise SHORT[0]
+        return predict(network, stage, image, CPU)
+
+    monkeypatch.setattr("ActiveSegLoopLib.model.prediction.predict", short_of_stitching)
+    image, truth = two_organs(Geometry((24, 24, 60), (1, 1, 1)))
+    predictor = Predictor(replace(thresholds, locator=None), torch.device("cuda", 0))
+    prediction = predictor.segment([image])
+    planned = thresholds.plan.segmenter.patch
+    assert patches == [(planned, "cuda"), (planned, "cpu")] and predictor.device.type == "cuda"
+    (warning,) = prediction.warnings
+    assert "put together in the processor's" in warning
+    np.testing.assert_array_equal(prediction.labelmap.array, truth)
+
+
+def test_another_error_of_the_network_is_no_lack_of_memory(thresholds):
+    image, _ = two_organs(Geometry((24, 24, 60), (1, 1, 1)))
+    broken = ShortOfMemory(thresholds.segmenter, 8, RuntimeError("size mismatch"))
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        Predictor(replace(thresholds, segmenter=broken), CPU).segment([image])
 
 
 def test_a_gpu_too_small_for_any_piece_hands_over_to_the_cpu_with_a_warning(
@@ -147,7 +203,7 @@ def test_a_gpu_too_small_for_any_piece_hands_over_to_the_cpu_with_a_warning(
 ):
     """The GPU is in truth the CPU, with a memory that holds nothing."""
 
-    def run_on_cpu(network, stage, image, device):
+    def run_on_cpu(network, stage, image, device, stitched):
         if device.type == "cuda":
             raise torch.OutOfMemoryError("out of memory")
         return predict(network, stage, image, CPU)
@@ -160,8 +216,9 @@ def test_a_gpu_too_small_for_any_piece_hands_over_to_the_cpu_with_a_warning(
     np.testing.assert_array_equal(prediction.labelmap.array, truth)
 
 
-def test_memory_too_small_for_any_piece_is_a_clear_error(thresholds):
+@pytest.mark.parametrize("error", SHORT)
+def test_memory_too_small_for_any_piece_is_a_clear_error(thresholds, error):
     image, _ = two_organs(Geometry((24, 24, 60), (1, 1, 1)))
-    none = replace(thresholds, segmenter=ShortOfMemory(thresholds.segmenter, 8))
+    none = replace(thresholds, segmenter=ShortOfMemory(thresholds.segmenter, 8, error))
     with pytest.raises(ModelError, match="too small"):
         Predictor(none, CPU).segment([image])

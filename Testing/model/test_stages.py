@@ -42,6 +42,16 @@ class ShortOfMemory(UNet):
         return super().forward(image)
 
 
+class ShortOfCpuMemory(ShortOfMemory):
+    """The same where the processor's memory is short: a RuntimeError without a class of its own."""
+
+    def forward(self, image):
+        try:
+            return super().forward(image)
+        except torch.OutOfMemoryError:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory") from None
+
+
 class Warnings(list):
     """The texts of the warnings that were reported."""
 
@@ -86,7 +96,7 @@ def gpu(monkeypatch):
         network.voxels = limit[device.type]
         return Trainer(name, network, batches, settings, CPU, *others)
 
-    def predict_on_cpu(network, plan, image, device):
+    def predict_on_cpu(network, plan, image, device, stitched):
         return predict(network, plan, image, CPU)
 
     monkeypatch.setattr(stages, "UNet", ShortOfMemory)
@@ -134,6 +144,18 @@ def test_patches_are_halved_until_a_batch_fits_and_each_time_that_is_said(tmp_pa
     assert f"goes on with {used}" in second
 
 
+def test_short_memory_of_the_processor_means_smaller_patches_too(tmp_path, memory, monkeypatch):
+    monkeypatch.setattr(stages, "UNet", ShortOfCpuMemory)
+    short = stage(tmp_path)
+    planned = short.preparation.plan.segmenter.patch
+    memory(0.6 * 2 * math.prod(planned))
+    train(short)
+    assert math.prod(short.preparation.plan.segmenter.patch) == math.prod(planned) / 2
+    memory(10)
+    with pytest.raises(ModelError, match="memory is too small to train the segmenter"):
+        train(stage(tmp_path / "none"))
+
+
 def test_smaller_patches_are_not_made_up_for_by_more_of_them(tmp_path, memory):
     # With batches of so many voxels, half a patch would come twice as often.
     recipe = tiny().segmenter
@@ -174,6 +196,26 @@ def test_when_nothing_fits_into_the_gpu_the_cpu_goes_on_and_that_is_said(tmp_pat
     assert "trained on the CPU" in last
 
 
+def test_a_validation_too_large_for_the_gpu_keeps_the_patches_and_stitches_on_the_cpu(
+    tmp_path, gpu, monkeypatch
+):
+    short, asked, predict = stage(tmp_path, torch.device("cuda", 0)), [], stages.predict
+    planned = short.preparation.plan.segmenter.patch
+
+    def short_of_stitching(network, plan, image, device, stitched):
+        asked.append(stitched)
+        if stitched is None:
+            raise torch.OutOfMemoryError("out of memory")
+        return predict(network, plan, image, device, stitched)
+
+    monkeypatch.setattr(stages, "predict", short_of_stitching)
+    _, result = train(short, [labeled(2)])
+    assert asked == [None, CPU, CPU] and len(result.validations) == 2
+    assert short.preparation.plan.segmenter.patch == planned and short.device.type == "cuda"
+    (warning,) = short.report
+    assert "too small to validate the segmenter" in warning
+
+
 def test_enough_memory_on_the_gpu_changes_nothing(tmp_path, gpu):
     roomy = stage(tmp_path, torch.device("cuda", 0))
     train(roomy)
@@ -205,7 +247,7 @@ def test_it_stops_while_it_prepares_cases(tmp_path):
 def test_the_validation_dice_is_that_of_the_labels_that_are_there(tmp_path, monkeypatch):
     perfect = stage(tmp_path)
 
-    def truth(network, plan, image, device):
+    def truth(network, plan, image, device, stitched):
         found = torch.from_numpy(SCHEMA.to_channels(two_balls(2)[1].array)).long()
         return torch.nn.functional.one_hot(found, 3).movedim(-1, 0).float()
 

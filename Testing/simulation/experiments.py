@@ -19,16 +19,16 @@ def quick(gpu: bool = False) -> Preset:
     return replace(recipe, segmenter=training, locator=training, hold_out=False)
 
 
-def make_cases(folder: Path) -> list[SimulatedCase]:
-    """Four pool cases p0 to p3 and two test cases, with their files in a folder."""
+def make_cases(folder: Path, pool: int = POOL) -> list[SimulatedCase]:
+    """Pool cases p0, p1, ... and two test cases after them, with their files in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     cases = []
-    for number in range(POOL + TEST):
+    for number in range(pool + TEST):
         image, labels = two_balls(number)
         name = f"p{number}"
         write_volume(folder / f"{name}.nii.gz", image)
         write_volume(folder / f"{name}-labels.nii.gz", labels)
-        role = "pool" if number < POOL else "test"
+        role = "pool" if number < pool else "test"
         cases.append(SimulatedCase(
             name, (folder / f"{name}.nii.gz",), folder / f"{name}-labels.nii.gz", role, name
         ))

@@ -12,14 +12,22 @@ from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.model.presets import PRESETS
 from ActiveSegLoopLib.model.trainer import Stopped
 from ActiveSegLoopLib.simulation.doing import do_run
+from ActiveSegLoopLib.simulation.experiment import Experiment
 from ActiveSegLoopLib.simulation.labeling import labeled_slices
 from ActiveSegLoopLib.simulation.records import finished_rounds, is_finished
 from ActiveSegLoopLib.simulation.run_key import FULL, START, RunKey
 from ActiveSegLoopLib.simulation.runs import Place
 from ActiveSegLoopLib.study.locks import ProcessLock
 from ActiveSegLoopLib.study.study import Study
-from Testing.model.samples import GRID, two_balls
-from Testing.simulation.experiments import POOL, begin, quick, without_times
+from Testing.model.samples import GRID, SCHEMA, two_balls
+from Testing.simulation.experiments import (
+    POOL,
+    begin,
+    make_cases,
+    quick,
+    settings,
+    without_times,
+)
 
 SLICES = GRID.shape[0]  # along the axial plane
 
@@ -264,6 +272,18 @@ def test_a_label_file_on_another_grid_is_a_sentence_that_names_it(tmp_path):
     write_volume(experiment.cases[0].labels, other)
     with pytest.raises(ActiveSegLoopError, match="p0-labels"):
         do_run(experiment, RunKey(FULL, 0), place())
+
+
+def test_all_that_is_labeled_is_trained_on_though_the_preset_holds_some_out(tmp_path, monkeypatch):
+    monkeypatch.setitem(PRESETS, "quick", lambda gpu: replace(quick(gpu), hold_out=True))
+    cases = make_cases(tmp_path / "images", pool=5)
+    chosen = settings(unit="volume", strategies=("random",), start=5, rounds=1, full=True)
+    experiment = Experiment.begin(tmp_path / "experiment", chosen, SCHEMA, cases)
+    for key in (RunKey(START, 0), RunKey(FULL, 0)):
+        assert do_run(experiment, key, place())
+        (round,) = study_of(experiment, key.name).rounds()
+        assert len(round.revisions) == 5 and round.validation == ()
+        assert round.settings["recipe"]["hold_out"] is False
 
 
 def test_full_annotation_goes_on_training_when_rounds_go_on_from_one_another(tmp_path, monkeypatch):

@@ -163,7 +163,8 @@ def test_a_sound_model_of_another_training_is_reported(study, revision):
     assert check(study) == []
     write_model(round.folder, weights=b"of another training")
     (problem,) = check(study, repair=True)
-    assert "isn't the one that round 1 trained" in problem.message and not problem.repaired
+    assert "round-001 isn't the one that its round trained" in problem.message
+    assert not problem.repaired
 
 
 def test_predictions_that_cant_be_opened_or_lie_elsewhere_are_moved_aside(

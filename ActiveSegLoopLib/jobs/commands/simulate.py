@@ -118,7 +118,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     training.add_argument(
         "--preset", metavar="NAME",
         help="the recipe (default: simulation); with rahimi2021 and zhang2020 also what their "
-        "papers compared, as far as it isn't given",
+        "papers compared, as far as it isn't given; nothing is held out to validate, whatever the "
+        "recipe says: all that is labeled is trained on",
     )
     training.add_argument("--iterations", type=positive, metavar="N", help="of each training")
     training.add_argument("--passes", type=positive, metavar="N", help="of Monte Carlo dropout")
