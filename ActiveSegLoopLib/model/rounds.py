@@ -111,18 +111,13 @@ def _open_round(study: Study, preset, recipe: Preset, process, seed, device, rep
             "labels": study.schema.ids, "warm_start_from": _started_from(study, recipe),
         }
         settings = json.loads(json.dumps(content))
-        unfinished = study.unfinished_rounds()
+        unfinished = _without_excluded_cases(study, report)
         alike = [
             r for r in unfinished
             if (r.preset, r.seed, _lasting(r.settings)) == (preset, seed, _lasting(settings))
         ]
         current = study.current_round()
-        excluded = {case.name for case in study.cases() if case.excluded}
-        fitting = [
-            r for r in alike
-            if _began_from_what_is_used(r, settings, current)
-            and excluded.isdisjoint(v.case for v in (*r.revisions, *r.validation))
-        ]
+        fitting = [r for r in alike if _began_from_what_is_used(r, settings, current)]
         if fitting:
             opened = study.resume_round(fitting[0])
             _say_going_on(study, opened, recipe.hold_out, report)
@@ -133,6 +128,24 @@ def _open_round(study: Study, preset, recipe: Preset, process, seed, device, rep
         others = [r for r in unfinished if r.number != number]
         _leave_or_give_up(study, others, {r.number for r in alike}, number, report)
     return study.round(same_everywhere(number, device))
+
+
+def _without_excluded_cases(study: Study, report: Callable[..., None]) -> list[Round]:
+    """The unfinished rounds that can go on; those with excluded cases wait for their return."""
+    excluded = {case.name for case in study.cases() if case.excluded}
+    found = []
+    for round in study.unfinished_rounds():
+        cases = sorted({v.case for v in (*round.revisions, *round.validation)} & excluded)
+        if not cases:
+            found.append(round)
+            continue
+        study.round_store.mark_interrupted(round.number)
+        report(
+            "message",
+            text=f"Round {round.number} stays interrupted: it was begun with '{cases[0]}', which "
+            "is excluded now.",
+        )
+    return found
 
 
 def _lasting(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import pytest
 from ActiveSegLoopLib.errors import ModelError, StudyError
 from ActiveSegLoopLib.model.presets import PRESETS
 from ActiveSegLoopLib.model.rounds import train_round
+from ActiveSegLoopLib.model.trainer import Stopped
 from Testing.model.samples import make_study, tiny
 
 
@@ -14,8 +15,8 @@ def recipe(monkeypatch):
     monkeypatch.setitem(PRESETS, "whole", lambda gpu: tiny(gpu, locator=False))
 
 
-def train(study):
-    return train_round(study, "whole", device="cpu")
+def train(study, **options):
+    return train_round(study, "whole", device="cpu", **options)
 
 
 def test_a_lost_image_keeps_nothing_back_once_its_case_is_excluded(tmp_path):
@@ -26,7 +27,21 @@ def test_a_lost_image_keeps_nothing_back_once_its_case_is_excluded(tmp_path):
     study.exclude(study.case("c1"))
     second = train(study)
     assert second.number == 2 and [r.case for r in second.revisions] == ["c0"]
-    assert study.round(1).state == "failed", "It can't go on without that image."
+    assert study.round(1).state == "interrupted", "It can't go on without that image."
+
+
+def test_an_interrupted_round_waits_for_its_excluded_case_and_then_goes_on(tmp_path):
+    study = make_study(tmp_path, ["pool"] * 2)
+    with pytest.raises(Stopped):
+        train(study, should_stop=lambda: True)
+    study.exclude(study.case("c1"))
+    said = []
+    with pytest.raises(Stopped):
+        train(study, should_stop=lambda: True, report=lambda kind, **data: said.append(data))
+    assert [r.state for r in study.rounds()] == ["interrupted", "interrupted"]
+    assert any("begun with 'c1', which is excluded now" in data.get("text", "") for data in said)
+    study.include(study.case("c1"))
+    assert train(study).number == 2, "the newest one that fits"
 
 
 def test_excluding_a_case_never_makes_training_cases_of_those_held_out(tmp_path):
