@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -83,6 +84,10 @@ def remove_if_left(temporary: Path) -> bool:
         lock.release()  # Windows can't remove a file that is open.
     try:
         shutil.rmtree(temporary)
+    except OSError as error:
+        # Another process came upon it at the same moment, and removes it just as well.
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+            raise
     finally:
         lock.release()
     return True

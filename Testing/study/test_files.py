@@ -1,6 +1,8 @@
 """Files that are whole or absent, and locks that die with their process."""
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 
@@ -83,6 +85,36 @@ def test_a_folder_in_use_isnt_left_and_one_that_was_left_is_removed(tmp_path):
     assert is_left(left)
     assert remove_if_left(left)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("left_behind", [False, True])
+def test_two_that_clear_away_the_same_leftover_dont_fail_each_other(
+    tmp_path, monkeypatch, left_behind
+):
+    left = tmp_path / f"{STAGING}left"
+    left.mkdir()
+    (left / "half a file").write_bytes(b"half")
+    remove = shutil.rmtree
+
+    def another_was_faster(folder):
+        remove(folder)
+        if left_behind:  # the other one has just taken the lock in the folder
+            raise OSError(errno.ENOTEMPTY, "Directory not empty")
+        remove(folder)
+
+    monkeypatch.setattr(shutil, "rmtree", another_was_faster)
+    assert remove_if_left(left) and not left.exists()
+
+
+def test_a_leftover_that_may_not_be_removed_is_told(tmp_path, monkeypatch):
+    (tmp_path / f"{STAGING}left").mkdir()
+
+    def refused(folder):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(shutil, "rmtree", refused)
+    with pytest.raises(PermissionError):
+        remove_if_left(tmp_path / f"{STAGING}left")
 
 
 def test_a_lock_is_held_by_one_process_and_let_go_when_that_is_killed(tmp_path):
