@@ -129,13 +129,19 @@ def interpolated(
     """A revision's label map with the slices between its annotated ones interpolated.
 
     qualities: from measured_on. What comes back is a proposal to look at, not an annotation. Raises
-    SelectionError where the largest gap is larger than those that were measured to be good.
+    SelectionError where there is no gap, or the largest is larger than those that were measured to
+    be good.
     """
     indices, axis = _fully_annotated(study, revision, plane)
     if len(indices) < 2:
         raise SelectionError(
             f"Case '{revision.case}' has {len(indices)} {plane} slice(s) annotated for all labels: "
             "at least two are needed to interpolate between them."
+        )
+    if np.diff(indices).max() == 1:
+        raise SelectionError(
+            f"Between the annotated {plane} slices of case '{revision.case}' lies none that isn't: "
+            "there is nothing to interpolate."
         )
     volume = study.labelmap(revision)
     gap = float(np.diff(indices).max() * volume.geometry.spacing[axis])

@@ -81,6 +81,7 @@ class Experiment:
                 f"{new.folder} isn't empty and holds no experiment; choose another --out."
             )
         _check_cases(new.cases)
+        _check_pool(settings, len(new.role("pool")))
         content = {
             "kind": settings.KIND, "settings": asdict(settings), "schema": schema.to_dict(),
             "cases": [case.to_dict() for case in new.cases],
@@ -147,6 +148,15 @@ def _settings(kind: str, values: Mapping) -> Settings:
         raise SimulationError(f"The experiment has a setting '{unknown[0]}' that isn't known.")
     lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     return known(**{**values, **lists})
+
+
+def _check_pool(settings: Settings, cases: int) -> None:
+    """Where whole volumes are chosen, some must be left to choose from after the start."""
+    if getattr(settings, "unit", None) == "volume" and settings.start >= cases:
+        raise SimulationError(
+            f"The pool has {cases} volumes and {settings.start} are labeled to begin with, so that "
+            "none is left to choose: give a smaller --start, or more images."
+        )
 
 
 def _check_cases(cases: Sequence[SimulatedCase]) -> None:

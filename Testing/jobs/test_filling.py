@@ -62,6 +62,8 @@ def test_where_it_was_not_measured_to_be_good_it_is_refused(study, tmp_path, cap
     capfd.readouterr()
     assert call("fill", study, "p2", "--out", tmp_path / "out") == 1
     assert "Case 'p2' has no labels to interpolate between." in capfd.readouterr().err
+    assert call("fill", study, "p0", "--out", tmp_path / "out") == 1
+    assert "there is nothing to interpolate" in capfd.readouterr().err
     slices = ("--slices", "axial:2,12")
     label = study / "labels" / "p0" / "r0001.seg.nrrd"
     assert call("label", study, "p2", label, *slices) == 0

@@ -102,21 +102,25 @@ def test_asked_to_stop_it_says_how_to_go_on(data, tmp_path, capsys):
     assert f"simulate --out {out}" in capsys.readouterr().err
 
 
-def test_a_papers_recipe_comes_with_what_its_experiment_compared(data, tmp_path):
+def test_a_papers_recipe_comes_with_what_its_experiment_compared(data, tmp_path, capsys):
     (tmp_path / "stop").touch()
     some = ("--images", data.images, "--labels", data.labels, "--test", 2)
-    for name, more in (("paper", ()), ("other", ("--start", 2, "--strategy", "random"))):
+    begun = {"paper": ("--start", 3), "other": ("--start", 2, "--strategy", "random")}
+    for name, more in begun.items():
         ask = ("--preset", "rahimi2021", "--out", tmp_path / name, *more)
         stop = ("--cancel-file", tmp_path / "stop")
         assert call("simulate", *some, *ask, *stop, "--device", "cpu") == 130
     paper, other = (Experiment.open(tmp_path / name).settings for name in ("paper", "other"))
     assert (paper.unit, paper.strategies) == ("volume", ("variance.sum", "random"))
-    assert (paper.start, paper.step, paper.passes, paper.initial) == (11, 5, 5, "random")
+    assert (paper.step, paper.passes, paper.initial) == (5, 5, "random")
     assert (other.strategies, other.start, other.step) == (("random",), 2, 5)
     ask = ("--preset", "rahimi2021", "--unit", "slice", "--out", tmp_path / "slices", *stop)
     assert call("simulate", *some, *ask, "--device", "cpu") == 130
     slices = Experiment.open(tmp_path / "slices").settings
     assert (slices.unit, slices.start) == ("slice", 8), "The paper says nothing of slices."
+    ask = ("--preset", "rahimi2021", "--out", tmp_path / "none")
+    assert call("simulate", *some, *ask, "--device", "cpu") == 1
+    assert "and 11 are labeled to begin with" in capsys.readouterr().err, "as in the paper"
 
 
 @pytest.mark.parametrize(("more", "said"), [

@@ -43,6 +43,14 @@ def test_whatever_else_differs_is_refused_by_name(tmp_path, other, said):
     assert Experiment.open(before.folder) == before
 
 
+def test_a_pool_that_the_start_uses_up_is_refused(tmp_path):
+    volumes = {"unit": "volume", "strategies": ("random",)}
+    with pytest.raises(SimulationError, match="has 4 volumes and 4 are labeled to begin with"):
+        begin(tmp_path, start=4, **volumes)
+    assert not (tmp_path / "experiment").exists()
+    assert begin(tmp_path, start=3, **volumes).settings.start == 3
+
+
 @pytest.mark.parametrize("name", ["min_distance_mm", "tolerance_mm"])
 @pytest.mark.parametrize("distance", [-2.0, math.nan, math.inf])
 def test_a_distance_that_there_is_not_is_refused(name, distance):
