@@ -56,9 +56,8 @@ def annotator_agreement(
     the labels that it repeats, by whomever. Excluded cases don't count. go_on is called before each
     case and raises to stop.
     """
-    cases = study.cases()
-    excluded = {case.name for case in cases if case.excluded}
-    for case in cases:
+    excluded = study.excluded()
+    for case in study.cases():
         go_on()
         revisions: dict[str, list[Revision]] = {}
         for revision in study.revisions(case):

@@ -86,7 +86,7 @@ class Extras:
         return [f"There is no map of the {_words(name)}: {texts[name]}." for name in missing]
 
     def write(self, maps: Maps, out: Path, keep: bool = False) -> dict[str, Path]:
-        """Write everything that isn't kept in the study and that the model gives; the paths.
+        """Write everything that isn't kept in the study; the paths. The model gives all of it.
 
         With `keep` a file that exists stays as it is.
         """
@@ -100,8 +100,6 @@ class Extras:
                     Path(temporary).write_text(text, encoding="utf-8", newline="")
             elif kind == "uncertainty":
                 write_volume(path, maps.uncertainty())
-            elif getattr(maps, kind) is None:
-                continue
             elif kind == ATTENTION:
                 write_segmentation(path, maps.attention, maps.schema.segments())
             else:

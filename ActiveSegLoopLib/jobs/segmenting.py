@@ -158,8 +158,9 @@ class Segmenter:
         if extras.any:
             maps = uncertainty_maps(self.predictor, volumes, extras.passes, plain=True)
             labelmap, found = maps.plain, maps.regions
-            lacking = extras.lacking(self.predictor.model.segmenter)
-            warnings = [*maps.warnings, *lacking]
+            network = self.predictor.model.segmenter
+            warnings = [*maps.warnings, *extras.lacking(network)]
+            extras = extras.given_by(network)
         else:
             maps = self.predictor.segment(volumes)
             labelmap, found, warnings = maps.labelmap, maps.boxes, list(maps.warnings)

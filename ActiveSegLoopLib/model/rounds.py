@@ -132,7 +132,7 @@ def _open_round(study: Study, preset, recipe: Preset, process, seed, device, rep
 
 def _without_excluded_cases(study: Study, report: Callable[..., None]) -> list[Round]:
     """The unfinished rounds that can go on; those with excluded cases wait for their return."""
-    excluded = {case.name for case in study.cases() if case.excluded}
+    excluded = set(study.excluded())
     found = []
     for round in study.unfinished_rounds():
         cases = sorted({v.case for v in (*round.revisions, *round.validation)} & excluded)

@@ -128,10 +128,9 @@ def _pool(
     """What the annotations tell of every case of the pool."""
     cases = study.cases("pool")
     if not cases:
-        excluded = any(case.excluded for case in study.cases())
         raise SelectionError(
             f"The study {study.folder} has no case in its pool: add images to label first"
-            + (", or include an excluded one again." if excluded else ".")
+            + (", or include an excluded one again." if study.excluded() else ".")
         )
     plane = plane if unit == "slice" else None
     refused = _refused(study, plane)

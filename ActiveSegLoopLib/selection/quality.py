@@ -49,7 +49,7 @@ def label_quality(study: Study, seed: int = 0) -> LabelQuality:
     Excluded cases don't count.
     """
     ids = study.schema.ids
-    excluded = {case.name for case in study.cases() if case.excluded}
+    excluded = study.excluded()
     common, union = np.zeros((0, len(ids))), np.zeros((0, len(ids)))
     for repeat in study.repeats():
         if repeat.case in excluded:

@@ -132,6 +132,10 @@ class Study:
         """The case of this name."""
         return self._cases.get(name)
 
+    def excluded(self) -> list[str]:
+        """The names of the cases that take no part for now."""
+        return [case.name for case in self._cases.all() if case.excluded]
+
     def volumes(self, case: Case) -> list[Volume]:
         """The case's images, one per channel, all on the grid of the first.
 

@@ -39,3 +39,8 @@ def only_slices(indices, axis=0) -> np.ndarray:
     codes = np.zeros(GRID.shape, np.uint8)
     np.moveaxis(codes, axis, 0)[list(indices)] = 1
     return codes
+
+
+def opened(cases) -> list:
+    """Prepared cases as they are read from the disk."""
+    return [case.open() for case in cases]

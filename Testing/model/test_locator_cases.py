@@ -6,14 +6,10 @@ import torch
 
 from ActiveSegLoopLib.model.losses import AnnotatedLoss, Target
 from ActiveSegLoopLib.model.preparing import Preparation
-from Testing.model.loaded_cases import GRID, Loaded, only_slices, two_organs
+from Testing.model.loaded_cases import GRID, Loaded, only_slices, opened, two_organs
 from Testing.model.samples import cascade
 
 FIRST, SECOND = np.array([[False, False], [True, False]]), np.array([[False, False], [False, True]])
-
-
-def opened(cases):
-    return [case.open() for case in cases]
 
 
 @pytest.fixture

@@ -27,12 +27,8 @@ from ActiveSegLoopLib.model.preparing import (
 )
 from ActiveSegLoopLib.study import Annotated
 from ActiveSegLoopLib.study.files import staging
-from Testing.model.loaded_cases import EVERYTHING, GRID, Loaded, only_slices, two_organs
+from Testing.model.loaded_cases import EVERYTHING, GRID, Loaded, only_slices, opened, two_organs
 from Testing.model.samples import cascade
-
-
-def opened(cases):
-    return [case.open() for case in cases]
 
 
 @pytest.fixture

@@ -178,7 +178,7 @@ def methods(measured: Measured) -> list[str]:
         f"{role}: {_cases(len(cases))} of {_patients(patients[role])}"
         for role, cases in counts.items()
     )
-    excluded = [case.name for case in study.cases() if case.excluded]
+    excluded = study.excluded()
     left_out = f" Excluded by hand: {', '.join(excluded)}." if excluded else ""
     finished = [r for r in study.rounds() if r.state == "finished"]
     presets = ", ".join(dict.fromkeys(r.preset for r in finished)) or "none"

@@ -27,7 +27,7 @@ def run(options: Namespace, job: Job) -> None:
         members = study.cases(role)
         labeled = sum(study.latest(case) is not None for case in members)
         cases[role] = {"cases": len(members), "labeled": labeled}
-    excluded = [case.name for case in study.cases() if case.excluded]
+    excluded = study.excluded()
     rounds = [
         {
             "round": item.number,
