@@ -13,7 +13,8 @@ class PaperSelection:
 
     `count` is how many it labels in each round; `start` how many are labeled before the first
     training, which `initial` picks. Both are None where the paper has a share of the slices in
-    place of a number.
+    place of a number. `score_pool`: whether its models were also scored on the volumes that the
+    labels are in.
     """
 
     unit: str
@@ -23,6 +24,7 @@ class PaperSelection:
     passes: int = 10
     count: int | None = None
     start: int | None = None
+    score_pool: bool = False
 
 
 PAPERS = {
@@ -34,7 +36,7 @@ PAPERS = {
     # It begins with every 32nd or 16th slice and adds 5 % of them a round.
     "zhang2020": PaperSelection(
         "slice", "attention", ("random", "equal_interval", "entropy.sum"), "equal_interval",
-        passes=1,
+        passes=1, score_pool=True,
     ),
 }
 

@@ -16,7 +16,7 @@ from ActiveSegLoopLib.simulation.records import finished_rounds, plain
 from ActiveSegLoopLib.simulation.run_key import FULL, START, RunKey
 from ActiveSegLoopLib.simulation.runs import Laps, Place, Run
 from ActiveSegLoopLib.simulation.truth import PoolSize
-from ActiveSegLoopLib.simulation.unseen import score_unseen
+from ActiveSegLoopLib.simulation.unseen import score_pool, score_unseen
 from ActiveSegLoopLib.study.files import atomic_write
 
 
@@ -49,6 +49,8 @@ class ActiveRun(Run):
         tested = score_unseen(
             self.study, self.truth, self.predictor, self.settings, self.key.seed, self.go_on
         )
+        if self.settings.score_pool:
+            tested |= score_pool(self.study, self.truth, self.predictor, self.go_on)
         lap("test")
         return {
             "round": number,

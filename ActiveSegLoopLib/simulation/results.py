@@ -26,7 +26,8 @@ _FORMAT = 1
 class Curve:
     """One run as arrays over its rounds; `dice` by label, `correlations` by score.
 
-    versions: of the programs and the device that its last round was done with.
+    pool_dice: NaN where the pool wasn't scored. versions: of the programs and the device that its
+    last round was done with.
     """
 
     strategy: str
@@ -35,6 +36,7 @@ class Curve:
     shares: np.ndarray
     foreground_shares: np.ndarray
     mean_dice: np.ndarray
+    pool_dice: np.ndarray
     dice: Mapping[str, np.ndarray]
     correlations: Mapping[str, np.ndarray]
     effort: Mapping[str, np.ndarray]
@@ -65,7 +67,8 @@ class Curve:
         return replace(
             self, units=self.units[:rounds], shares=self.shares[:rounds],
             foreground_shares=self.foreground_shares[:rounds], mean_dice=self.mean_dice[:rounds],
-            dice=cut(self.dice), correlations=cut(self.correlations), effort=cut(self.effort),
+            pool_dice=self.pool_dice[:rounds], dice=cut(self.dice),
+            correlations=cut(self.correlations), effort=cut(self.effort),
         )
 
 
@@ -119,6 +122,7 @@ def load_curve(experiment: Experiment, key: RunKey) -> Curve | None:
         column(lambda line: line["share"]),
         column(lambda line: line["foreground_share"]),
         column(lambda line: _number(line["mean_dice"])),
+        column(lambda line: _number(line.get("pool_dice"))),
         {name: column(lambda line, n=name: _number(line["dice"][n])) for name in names},
         {
             score: column(lambda line, s=score: _number(line.get("correlations", {}).get(s)))
@@ -195,7 +199,8 @@ def _run(curve: Curve, rounds: int, reference: Reference) -> dict:
     return {
         "strategy": curve.strategy, "seed": curve.seed, "units": curve.units.astype(int),
         "share": curve.shares, "foreground_share": curve.foreground_shares,
-        "mean_dice": curve.mean_dice, "dice": curve.dice, "correlations": curve.correlations,
+        "mean_dice": curve.mean_dice, "pool_dice": curve.pool_dice, "dice": curve.dice,
+        "correlations": curve.correlations,
         "effort": curve.effort, "aubc": compared.aubc, "final_dice": compared.final_dice,
         "fg_efficiency": reference.fg_efficiency(compared),
         "share_needed": {
@@ -223,6 +228,7 @@ def _strategy(
         "aubc": asdict(summarize(curve.aubc for curve in curves)),
         "final_dice": asdict(summarize(curve.final_dice for curve in curves)),
         "fg_efficiency": asdict(summarize(map(reference.fg_efficiency, curves))),
+        "pool_dice": asdict(summarize(curve.pool_dice[-1] for curve in curves if rounds)),
         "of_full": mean[-1] / reference.full if rounds else math.nan,
         "mean_dice": mean,
         "units": curves[0].units.astype(int),

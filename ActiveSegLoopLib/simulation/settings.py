@@ -26,7 +26,8 @@ class ExperimentSettings:
     see oracle.correct) instead of labels being drawn. full: train on all labels too, once per seed.
     preset: the recipe, but for what it holds out: all that is labeled is trained on, and without
     validation the last weights are kept. passes, min_distance_mm, per_case, per_class: see
-    selection.proposing.propose.
+    selection.proposing.propose. score_pool: the model is scored on all volumes of the pool, too,
+    those that slices are drawn from (part A of Zhang 2020).
     """
 
     unit: str = "slice"
@@ -48,6 +49,7 @@ class ExperimentSettings:
     per_class: bool = False
     full: bool = True
     correlations: bool = True
+    score_pool: bool = False
 
     KIND: ClassVar[str] = "strategies"
     # What a later call may change: what was done stays valid, there is only more or less to do.
@@ -67,6 +69,10 @@ class ExperimentSettings:
             distance = getattr(self, name)
             if distance is not None and not 0 <= distance < math.inf:
                 raise SimulationError(f"The {name} must be 0 mm or more, not {distance}.")
+        if self.score_pool and self.unit == "volume":
+            raise SimulationError(
+                "Scoring the pool is for slices: a volume that is labeled is labeled as a whole."
+            )
         if not self.strategies:
             raise SimulationError("An experiment needs at least one strategy.")
         reserved = sorted({START, FULL} & set(self.strategies))

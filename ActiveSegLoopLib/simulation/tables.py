@@ -14,6 +14,8 @@ def results_table(summary: Mapping) -> str:
     settings = summary["settings"]
     unit = settings["unit"]
     blocks = [_heading(summary), _strategies(summary, unit)]
+    if settings["score_pool"]:
+        blocks.append(_pool(summary["strategies"]))
     if summary["penalties"] and len(summary["penalties"]["seeds"]) > 2:
         blocks.append(_penalties(summary["penalties"]))
     if summary["tests"]:
@@ -116,6 +118,15 @@ def _strategies(summary: Mapping, unit: str) -> str:
          "99 % of full at", "FG-Eff", "reports", "its rank corr."],
         rows,
     )
+
+
+def _pool(strategies: Mapping) -> str:
+    rows = [
+        [name, spread(found["pool_dice"]["mean"], found["pool_dice"]["sd"], 4)]
+        for name, found in strategies.items()
+    ]
+    title = "On the pool's volumes themselves, whatever of them is labeled (part A of Zhang 2020)"
+    return f"{title}\n{columns(['strategy', 'final Dice'], rows)}"
 
 
 def _penalties(found: Mapping) -> str:

@@ -1,9 +1,9 @@
-"""What a model is worth on the test cases, and whether its scores know where it is wrong."""
+"""What a model is worth, on the test cases above all, and whether its scores know its errors."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -60,7 +60,7 @@ def score_unseen(
         else:
             found = predictor.segment(volumes).labelmap
         cases[case.name] = dice_per_label(labels.array, found.array, names)
-    dice = {name: summarize(row[name] for row in cases.values()).mean for name in names.values()}
+    dice = _by_label(cases, schema)
     tested = {
         "mean_dice": plain(summarize(dice.values()).mean),
         "dice": plain(dice),
@@ -72,6 +72,31 @@ def score_unseen(
             for score, values in scores.items()
         }
     return tested
+
+
+def score_pool(
+    study: Study, truth: Truth, predictor: Predictor, go_on: Callable[[], None]
+) -> dict:
+    """The mean Dice of the pool's volumes, whole ones: "pool_dice", a mean as in score_unseen.
+
+    What the person gets who wants just these volumes segmented and has labeled some slices of them;
+    Zhang 2020's part A. The same volumes whatever is labeled, so that strategies compare.
+    """
+    cases = {}
+    for case in study.cases("pool"):
+        go_on()
+        found = predictor.segment(study.volumes(case)).labelmap
+        labels = truth.labelmap(study, case.name)
+        cases[case.name] = dice_per_label(labels.array, found.array, study.schema.names)
+    return {"pool_dice": plain(summarize(_by_label(cases, study.schema).values()).mean)}
+
+
+def _by_label(cases: Mapping[str, Mapping[str, float]], schema: LabelSchema) -> dict[str, float]:
+    """The mean Dice of each label over the cases in which it is defined."""
+    return {
+        name: summarize(row[name] for row in cases.values()).mean
+        for name in schema.names.values()
+    }
 
 
 def slice_scores(

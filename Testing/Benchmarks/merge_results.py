@@ -15,6 +15,7 @@ import json
 import shutil
 import sys
 import tempfile
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from active_learning import write_summary
@@ -67,8 +68,8 @@ def require_one_experiment(summaries: list[dict]) -> None:
     """End with a sentence where the summaries are of different experiments or share a run."""
     first = summaries[0]
     for other in summaries[1:]:
-        for name in first["settings"].keys() | other["settings"].keys():
-            one, two = (summary["settings"].get(name) for summary in (first, other))
+        for name, one in asdict(settings_of(first)).items():
+            two = getattr(settings_of(other), name)
             if name not in OPEN and one != two:
                 sys.exit(f"The summaries differ in {name}: {one} and {two}.")
         for name in ("labels", "pool_cases", "test_cases"):
@@ -80,6 +81,12 @@ def require_one_experiment(summaries: list[dict]) -> None:
         sys.exit(f"{twice[0][0]}, seed {twice[0][1]} is in two of the summaries.")
 
 
+def settings_of(summary: dict) -> ExperimentSettings:
+    """What a summary's experiment compared; what its version didn't know yet is as by default."""
+    lists = {k: tuple(v) for k, v in summary["settings"].items() if isinstance(v, list)}
+    return ExperimentSettings(**summary["settings"] | lists)
+
+
 def as_experiment(summaries: list[dict], folder: Path) -> Experiment:
     """An experiment whose runs came to what the summaries say; its cases are names only."""
     first = summaries[0]
@@ -89,18 +96,16 @@ def as_experiment(summaries: list[dict], folder: Path) -> Experiment:
     ]
     schema = LabelSchema.parse(",".join(f"{v}={n}" for v, n in first["labels"].items()))
     last = max(run["seed"] for summary in summaries for run in summary["runs"])
-    settings = ExperimentSettings(**first["settings"] | {
-        "seeds": 1 + last, "first_seed": 0, "full": any(s["settings"]["full"] for s in summaries),
-        "strategies": tuple(first["settings"]["strategies"]),
-    })
+    full = any(summary["settings"]["full"] for summary in summaries)
+    settings = replace(settings_of(first), seeds=1 + last, first_seed=0, full=full)
     experiment = Experiment.begin(folder, settings, schema, cases)
     for summary in summaries:
         for run in summary["runs"]:
             write_lines(experiment, RunKey(run["strategy"], run["seed"]), lines_of(run, summary))
         full = summary["full"]
         seeds = sorted({run["seed"] for run in summary["runs"]})
-        # Trained for each of a summary's seeds, in their order.
-        for seed, dice in zip(seeds, full["per_seed"], strict=bool(full["per_seed"])):
+        # Trained for each of a summary's seeds, in their order, or of a merged one's for some.
+        for seed, dice in zip(seeds, full["per_seed"]):
             line = {**lines_of(summary["runs"][0], summary)[0], "correlations": {}, "share": 1.0}
             write_lines(experiment, RunKey(FULL, seed), [
                 {**line, "mean_dice": dice, "dice": full["dice"]}
@@ -121,6 +126,7 @@ def lines_of(run: dict, summary: dict) -> list[dict]:
     return [
         {
             **{name: run[name][n] for name in ("units", "share", "foreground_share", "mean_dice")},
+            "pool_dice": run["pool_dice"][n] if "pool_dice" in run else None,
             "round": n, "exhausted": False, "dice": of(run["dice"], n),
             "effort": of(effort, n), "correlations": of(run["correlations"], n),
             "seconds": {"all": run["seconds"] if n == last else 0.0},

@@ -123,6 +123,16 @@ def test_a_papers_recipe_comes_with_what_its_experiment_compared(data, tmp_path,
     assert "and 11 are labeled to begin with" in capsys.readouterr().err, "as in the paper"
 
 
+def test_zhangs_recipe_also_scores_the_volumes_that_the_labels_are_in(data, tmp_path):
+    (tmp_path / "stop").touch()
+    for name, preset in (("paper", "zhang2020"), ("other", "fast")):
+        ask = ("--preset", preset, "--out", tmp_path / name, "--cancel-file", tmp_path / "stop")
+        some = ("--images", data.images, "--labels", data.labels, "--test", 2, "--device", "cpu")
+        assert call("simulate", *some, *ask) == 130
+    assert Experiment.open(tmp_path / "paper").settings.score_pool
+    assert not Experiment.open(tmp_path / "other").settings.score_pool
+
+
 @pytest.mark.parametrize(("more", "said"), [
     (["--strategy", "nonsense"], "nonsense"),
     (["--unit", "volume"], "equal_interval"),

@@ -4,11 +4,14 @@ import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from ActiveSegLoopLib.errors import ActiveSegLoopError, SelectionError
+from ActiveSegLoopLib.evaluation.overlap import dice_per_label
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.writing import write_volume
+from ActiveSegLoopLib.model.prediction import Predictor
 from ActiveSegLoopLib.model.presets import PRESETS
 from ActiveSegLoopLib.model.trainer import Stopped
 from ActiveSegLoopLib.simulation.doing import do_run
@@ -110,6 +113,24 @@ def test_test_cases_are_never_labeled_and_always_scored(finished):
         assert [study.latest(case) for case in study.cases("test")] == [None, None]
         assert all(set(line["cases"]) == {"p4", "p5"} for line in run)
         assert all(set(line["dice"]) == {"liver", "spleen"} for line in run)
+
+
+def test_the_pools_volumes_are_scored_as_wholes_where_that_is_asked_for(tmp_path):
+    experiment = begin(tmp_path, strategies=("random",), score_pool=True)
+    lines = do_all(experiment)["random-seed-0"]
+    study = study_of(experiment, "random-seed-0")
+    predictor = Predictor.load(study.rounds()[-1].folder, "cpu")
+    dice = {"liver": [], "spleen": []}
+    for case in study.cases("pool"):
+        found = predictor.segment(study.volumes(case)).labelmap.array
+        truth = two_balls(int(case.name[1:]))[1].array
+        for name, row in dice_per_label(truth, found, SCHEMA.names).items():
+            dice[name].append(row)
+    expected = np.mean([np.nanmean(values) for values in dice.values()])
+    assert lines[1]["pool_dice"] == pytest.approx(expected, abs=1e-5)
+    assert lines[1]["pool_dice"] != lines[0]["pool_dice"] and set(lines[0]["cases"]) == {"p4", "p5"}
+    with pytest.raises(ActiveSegLoopError, match="for slices"):
+        settings(unit="volume", score_pool=True)
 
 
 def test_all_strategies_of_a_seed_begin_with_the_same_labels_and_model(finished):

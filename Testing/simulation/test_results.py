@@ -73,6 +73,25 @@ def test_areas_finals_and_references_are_those_of_the_curves(experiment):
     assert summary["strategies"]["random"]["of_full"] == pytest.approx(0.6165 / 0.8, abs=1e-4)
 
 
+def test_the_dice_of_the_pools_own_volumes_has_a_table_where_it_was_measured(tmp_path):
+    experiment = begin(tmp_path, strategies=("random",), seeds=2, rounds=2, score_pool=True)
+    for seed in range(2):
+        lines = [line(n, UNITS[n], 0.5) | {"pool_dice": 0.6 + (n + seed) / 10} for n in range(2)]
+        write(experiment, RunKey(START, seed), lines[:1])
+        write(experiment, RunKey("random", seed), lines)
+    result = write_results(experiment)
+    assert "part A" in result.table and "0.7500 ± 0.0707" in result.table
+    summary = summarize_experiment(experiment)
+    assert [run["pool_dice"] for run in summary["runs"]] == [[0.6, 0.7], [0.7, 0.8]]
+    assert summary["strategies"]["random"]["pool_dice"]["mean"] == pytest.approx(0.75)
+
+
+def test_without_that_measure_nothing_is_said_of_it(experiment):
+    assert "part A" not in write_results(experiment).table
+    summary = summarize_experiment(experiment)
+    assert summary["runs"][0]["pool_dice"] == [None] * 3
+
+
 def test_foreground_efficiency_goes_from_the_mean_start_to_full_annotation(experiment):
     summary = summarize_experiment(experiment)
     # The seeds start at 0.40 to 0.43; the random run of seed 0 from 0.4 by 0.5 to 0.6.

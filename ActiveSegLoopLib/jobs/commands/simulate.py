@@ -95,6 +95,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--no-full", dest="full", action="store_false", default=None,
         help="don't train on all labels for comparison",
     )
+    budget.add_argument(
+        "--score-pool", action="store_true", default=None,
+        help="score each model on the pool's volumes, too, whose slices are labeled (Zhang 2020's "
+        "part A)",
+    )
     virtues = parser.add_argument_group("instead of strategies: what labels are worth")
     virtues.add_argument(
         "--virtues", action="store_true",
@@ -203,7 +208,7 @@ def _as_paper(given: dict[str, Any]) -> dict[str, Any]:
     found = {
         "unit": paper.unit, "strategies": (paper.strategy, *paper.baselines),
         "initial": paper.initial, "passes": paper.passes, "start": paper.start,
-        "step": paper.count,
+        "step": paper.count, "score_pool": paper.score_pool,
     }
     return {name: value for name, value in found.items() if value is not None}
 
@@ -234,7 +239,7 @@ _SETTINGS = {
     "rounds": "rounds", "seeds": "seeds", "first_seed": "first_seed", "initial": "initial",
     "preset": "preset", "min_distance": "min_distance_mm", "per_case": "per_case",
     "per_class": "per_class", "corrected": "corrected", "tolerance": "tolerance_mm", "full": "full",
-    "iterations": "iterations", "passes": "passes",
+    "iterations": "iterations", "passes": "passes", "score_pool": "score_pool",
 }
 
 
