@@ -18,7 +18,8 @@ class Preset:
     `hold_out`: whether labeled groups of the pool are set aside to validate on where a study has
     no validation cases; without any, the last weights are kept. `warm_start`: whether the weights
     start as those of the study's current model where its networks have the same shape. `mirror`:
-    whether varied images are also mirrored, in studies whose labels have no sides.
+    whether varied images are also mirrored, in studies whose labels have no sides. `later_epochs`:
+    the epochs of both networks once the study has a model; 0: as before.
     """
 
     plan: PlanSettings
@@ -29,6 +30,14 @@ class Preset:
     hold_out: bool = True
     warm_start: bool = False
     mirror: bool = True
+    later_epochs: int = 0
+
+    def with_epochs(self, epochs: int) -> Preset:
+        """The same recipe, both networks trained for so many epochs; 0: for their iterations."""
+        return replace(
+            self, segmenter=replace(self.segmenter, epochs=epochs),
+            locator=replace(self.locator, epochs=epochs),
+        )
 
 
 PRESETS: dict[str, Callable[[bool], Preset]] = {}
@@ -45,7 +54,7 @@ def preset(name: str) -> Callable:
 
 
 def get_preset(name: str, gpu: bool, iterations: int | None = None) -> Preset:
-    """The preset called `name`; `iterations` overrides how long its segmenter trains.
+    """The preset called `name`; `iterations` overrides how long its segmenter trains, in any round.
 
     The locator's training is scaled alike. Raises ModelError for an unknown name.
     """
@@ -57,6 +66,7 @@ def get_preset(name: str, gpu: bool, iterations: int | None = None) -> Preset:
     if iterations < 1:
         raise ModelError(f"A training needs at least 1 iteration, not {iterations}.")
     share = iterations / chosen.segmenter.iterations
+    chosen = replace(chosen.with_epochs(0), later_epochs=0)
     return replace(
         chosen,
         segmenter=replace(chosen.segmenter, iterations=iterations),
@@ -107,10 +117,11 @@ def fast(gpu: bool) -> Preset:
 def kim2020(gpu: bool) -> Preset:
     """Kim 2020: soft Dice alone, Adam 1e-5, weight decay 5e-4, batch 1, 3 x 3 x 3 pooling, noise.
 
-    The paper's 150 and 300 epochs on 16 to 40 kidneys are about 2400 to 12000 iterations.
+    150 epochs in a study's first round, 300 in the later ones: on the paper's 16 to 40 kidneys
+    2400 to 12000 iterations.
     """
     training = TrainingSettings(
-        iterations=4800,
+        epochs=150,
         batch_size=1,
         optimizer="adam",
         learning_rate=1e-5,
@@ -135,6 +146,7 @@ def kim2020(gpu: bool) -> Preset:
         locator=training,
         augmentation=noise_only,
         mirror=False,
+        later_epochs=300,
     )
 
 

@@ -54,6 +54,8 @@ def train_round(
     """
     chosen_device = choose_device(device)
     recipe = get_preset(preset, chosen_device.type == "cuda", iterations)
+    if recipe.later_epochs and study.current_round() is not None:
+        recipe = recipe.with_epochs(recipe.later_epochs)
     if hold_out is not None:
         recipe = replace(recipe, hold_out=hold_out)
     process = start_processes(chosen_device) if together else (0, 1)

@@ -107,11 +107,11 @@ class StageTraining:
         cases: list[StoredCase],
         held_out: list[StoredCase],
     ) -> tuple[nn.Module, TrainingResult]:
-        settings = getattr(self.recipe, self.name)
+        part, parts = self.process
+        settings = getattr(self.recipe, self.name).for_cases(len(cases), batch_size * parts)
         augmentation = self.recipe.augmentation
         if augmentation is not None:
             augmentation = replace(augmentation, mirror=self.mirror and self.recipe.mirror)
-        part, parts = self.process
         plan = self.preparation.plan
         batches = PatchBatches(
             cases, stage.patch, stage.spacing, batch_size, self.seed, augmentation,

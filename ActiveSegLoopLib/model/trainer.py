@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -29,6 +29,7 @@ from ActiveSegLoopLib.model.losses import AnnotatedLoss
 class TrainingSettings:
     """The recipe of one network's training; a preset fixes all of it.
 
+    `epochs`, if not 0, is how often every case is seen, in place of `iterations` (see `for_cases`).
     `batch_size` None takes as many patches as hold about `batch_voxels`, 2 to 8. `optimizer` is
     adamw, adam (Kim 2020) or sgd; `schedule` cosine (to zero, after a warm-up) or constant.
     Gradients longer than `gradient_norm` are shortened to it; 0 leaves them. `average` is the
@@ -39,6 +40,7 @@ class TrainingSettings:
     """
 
     iterations: int = 2000
+    epochs: int = 0
     batch_size: int | None = None
     batch_voxels: int = 400_000
     optimizer: str = "adamw"
@@ -64,6 +66,15 @@ class TrainingSettings:
         if self.batch_size is not None:
             return self.batch_size
         return min(8, max(2, round(self.batch_voxels / math.prod(patch))))
+
+    def for_cases(self, cases: int, batch_size: int) -> TrainingSettings:
+        """The same with its epochs as iterations, of `batch_size` patches (all processes') each.
+
+        A patch of each of the prepared cases (regions, where there is a locator) is an epoch.
+        """
+        if not self.epochs:
+            return self
+        return replace(self, iterations=math.ceil(self.epochs * cases / batch_size), epochs=0)
 
 
 @dataclass

@@ -26,8 +26,19 @@ def test_kim2020_trains_both_networks_with_the_papers_numbers(stage):
     assert training.batch_for((128, 128, 128)) == 1
     assert (training.schedule, training.warm_up) == ("constant", 0)
     assert (training.dice, training.cross_entropy) == (1.0, 0.0)
+    # Stage I: 16 kidneys (of 20) are 2400 iterations, each on one of them.
+    assert training.for_cases(16, 1).iterations == 150 * 16
     # Nothing of ours on top of it.
     assert (training.average, training.gradient_norm, training.patience) == (0.0, 0.0, 0)
+
+
+def test_kim2020_trains_twice_as_long_once_there_is_a_model_unless_iterations_are_asked_for():
+    recipe = get_preset("kim2020", False)
+    later = recipe.with_epochs(recipe.later_epochs)
+    assert later.segmenter.for_cases(40, 1).iterations == 300 * 40
+    assert later.locator.for_cases(3, 2).iterations == 450, "three cases, two patches a step"
+    asked = get_preset("kim2020", False, 20)
+    assert asked.segmenter.for_cases(16, 1).iterations == 20 and not asked.later_epochs
 
 
 def test_kim2020_adds_noise_to_every_input_and_changes_nothing_else():
@@ -85,6 +96,7 @@ def test_asking_for_iterations_scales_the_locators_training_alike(name, gpu):
     assert half.segmenter.iterations == 100
     share = 100 / whole.segmenter.iterations
     assert half.locator.iterations == pytest.approx(whole.locator.iterations * share, abs=0.5)
+    whole = replace(whole, later_epochs=0)  # a paper's epochs are for its own length
     assert replace(half, segmenter=whole.segmenter, locator=whole.locator) == whole
     assert get_preset(name, gpu, 1).locator.iterations >= 1
 

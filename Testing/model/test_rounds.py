@@ -199,6 +199,20 @@ def test_a_recipe_that_holds_nothing_out_trains_on_all_of_the_pool(tmp_path, mon
     assert cases(round.revisions) == ["c0", "c1", "c2", "c3", "c4"] and not round.validation
 
 
+def test_epochs_are_steps_over_all_cases_and_can_be_more_once_there_is_a_model(
+    tmp_path, monkeypatch
+):
+    recipe = replace(tiny(locator=False).with_epochs(3), hold_out=False, later_epochs=4)
+    monkeypatch.setitem(PRESETS, "epochs", lambda gpu: recipe)
+    study = make_study(tmp_path, ["pool"] * 3)
+    steps = [
+        len(train(study, "epochs").metrics["stages"]["segmenter"]["losses"]) for _ in range(2)
+    ]
+    assert steps == [5, 6], "3 and 4 times 3 cases, two patches a step"
+    asked = train_round(study, "epochs", "cpu", 2)
+    assert len(asked.metrics["stages"]["segmenter"]["losses"]) == 2
+
+
 def test_one_of_several_processes_can_train_a_round_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")  # the other process isn't there: waiting would be forever
     monkeypatch.setenv("RANK", "1")
