@@ -154,12 +154,12 @@ def kim2020(gpu: bool) -> Preset:
 def rahimi2021(gpu: bool) -> Preset:
     """Rahimi 2021: one 3D U-Net with dropout p = 0.5 after every block, 24 epochs.
 
-    Its 24 epochs of at most 22 volumes are 528 patches, one a step. The paper doesn't name loss,
-    optimizer and augmentation: they are the default's. No cascade. So much dropout trains badly
-    on few volumes: the default has p = 0.1 after the last block.
+    One patch a step: 264 of them on its first 11 volumes. The paper doesn't name loss, optimizer
+    and augmentation: they are the default's. No cascade. So much dropout trains badly on few
+    volumes: the default has p = 0.1 after the last block.
     """
     recipe = default(gpu)
-    training = replace(recipe.segmenter, iterations=528, batch_size=1, patience=0)
+    training = replace(recipe.segmenter, epochs=24, batch_size=1, patience=0)
     return replace(
         recipe,
         plan=replace(recipe.plan, dropout=0.5, dropout_at="everywhere", locator=False),

@@ -81,7 +81,9 @@ def test_zhang2020_trains_attention_with_the_papers_numbers():
 
 
 def test_rahimi2021_is_one_network_that_drops_half_the_channels_of_every_block():
-    made = make_plan([KIDNEYS], 5, get_preset("rahimi2021", False).plan, 8.0)
+    recipe = get_preset("rahimi2021", False)
+    assert recipe.segmenter.for_cases(11, recipe.segmenter.batch_for((9, 9, 9))).iterations == 264
+    made = make_plan([KIDNEYS], 5, recipe.plan, 8.0)
     assert made.locator is None
     network = UNet(made.segmenter.network)
     layers = [m for m in network.modules() if isinstance(m, nn.Dropout3d)]
