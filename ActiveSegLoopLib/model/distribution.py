@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from datetime import timedelta
+from functools import cache
 
 import torch
 from torch import Tensor, distributed, nn
@@ -11,6 +13,8 @@ from torch import Tensor, distributed, nn
 # The others wait while the first works alone: it reads every case, measures the margin, validates.
 # By default they give up after 10 (GPU) or 30 minutes; when one dies, torchrun ends the others.
 _LONGEST_WAIT = timedelta(days=7)
+# Every process joins the same groups, one training after the other.
+_groups = itertools.count()
 
 
 def start_processes(device: torch.device) -> tuple[int, int]:
@@ -20,8 +24,19 @@ def start_processes(device: torch.device) -> tuple[int, int]:
         if device.type == "cuda":
             torch.cuda.set_device(device)
         backend = "nccl" if device.type == "cuda" else "gloo"
-        distributed.init_process_group(backend, timeout=_LONGEST_WAIT)
+        store, rank, size = _meeting_place()
+        # Under the names of an earlier group its addresses are found, where nobody is any more.
+        own = distributed.PrefixStore(f"group {next(_groups)}", store)
+        distributed.init_process_group(
+            backend, store=own, rank=rank, world_size=size, timeout=_LONGEST_WAIT
+        )
     return (distributed.get_rank(), parts) if parts > 1 else (0, 1)
+
+
+@cache
+def _meeting_place() -> tuple[distributed.Store, int, int]:
+    """Where torchrun's processes find each other, this one's number, how many they are."""
+    return next(distributed.rendezvous("env://", timeout=_LONGEST_WAIT))
 
 
 def end_processes() -> None:

@@ -11,7 +11,7 @@ import pytest
 from Testing.model.samples import make_study
 
 DRIVER = """
-import json, os, sys
+import json, sys, time
 sys.path[:0] = {path!r}
 import torch
 from torch.distributed import distributed_c10d
@@ -45,9 +45,16 @@ found |= dict(total=total.item(), gradient_of_square=network.weight.grad.tolist(
 distribution.wait_for_all()
 distribution.end_processes()
 
+# One training after the other: who is faster joins the next while the other leaves the last.
+found["again"] = []
+for again in range(20):
+    distribution.start_processes(cpu)
+    if again % 2 == number:
+        time.sleep(0.02)
+    found["again"].append(distribution.same_everywhere(10 * again + number, cpu))
+    distribution.end_processes()
+
 PRESETS["tiny"] = tiny
-# At a port of its own: at the same one, a process could still find the group that was left.
-os.environ["MASTER_PORT"] = {port!r}
 try:
     train_round(Study.open({study!r}), "tiny", "cpu", should_stop=lambda: True)
 except Stopped as stopped:
@@ -61,12 +68,11 @@ def two(tmp_path_factory) -> list[dict]:
     """What each of two processes found; the first is stopped while the other waits for it."""
     folder = tmp_path_factory.mktemp("two")
     study = make_study(folder, ["pool"])
-    with socket.socket() as free, socket.socket() as other:
-        for found in (free, other):
-            found.bind(("127.0.0.1", 0))
-        first, second = (str(found.getsockname()[1]) for found in (free, other))
-    code = DRIVER.format(path=sys.path, study=str(study.folder), port=second)
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": first, "WORLD_SIZE": "2"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    code = DRIVER.format(path=sys.path, study=str(study.folder))
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -107,6 +113,10 @@ def test_the_firsts_decisions_are_those_of_both_and_keep_their_type(two):
     for answer in two:
         assert answer["shared"] == [5, True, 0.5]
         assert [type(value) for value in answer["shared"]] == [int, bool, float]
+
+
+def test_they_find_each_other_again_for_every_training_that_follows(two):
+    assert [found["again"] for found in two] == [[10 * again for again in range(20)]] * 2
 
 
 def test_when_the_first_is_stopped_the_other_stops_too(two):
