@@ -36,6 +36,7 @@ from ActiveSegLoopLib.jobs.commands import (
     train,
 )
 from ActiveSegLoopLib.jobs.job import USAGE, run_job
+from ActiveSegLoopLib.jobs.torchrun import part_and_parts
 
 # Each has SUMMARY, add_arguments(parser) and run(options, job).
 COMMANDS = {
@@ -46,6 +47,8 @@ COMMANDS = {
     "compare": compare, "simulate": simulate, "advise": advise, "propose": propose,
     "phantom": phantom,
 }
+# What several processes of torchrun can share among them.
+SHARED = ("train", "segment", "simulate")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -88,4 +91,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = make_parser().parse_args(arguments)
     except SystemExit as ended:  # argparse has printed the help or the error
         return int(ended.code or 0)
+    part, parts = part_and_parts()
+    if parts > 1 and options.command not in SHARED:
+        if part == 0:
+            print(
+                f"activesegloop: '{options.command}' is work for one process; torchrun is for "
+                f"{', '.join(SHARED[:-1])} and {SHARED[-1]}.", file=sys.stderr,
+            )
+        return USAGE
     return run_job(options.command, COMMANDS[options.command].run, options, arguments[1:])

@@ -110,3 +110,15 @@ def test_reading_a_study_leaves_it_as_it_was(study, capsys):
     assert call("check", study) == 0
     assert "pool: 3 cases, 2 labeled" in capsys.readouterr().out
     assert content(study) == before
+
+
+def test_what_processes_of_torchrun_can_not_share_is_refused_by_all_and_said_once(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in range(2):
+        monkeypatch.setenv("RANK", str(rank))
+        assert call("demo", "--out", tmp_path / "demo") == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "torchrun is for train, segment and simulate" in said
+    assert not (tmp_path / "demo").exists()
