@@ -16,7 +16,7 @@ def triangle_table(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     area2 = products[0] * products[2] - products[1] ** 2
     # Rounding leaves some 1e-16 of the products where the corners lie on a line.
     flat = area2 <= 1e-13 * products[0] * products[2]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         # A triangle without area is its edges, and an edge without length its ends.
         inverse = [np.where(flat, np.nan, 1 / area2)]
         lengths = (products[0], products[2], products[3])
