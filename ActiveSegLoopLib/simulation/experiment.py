@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
+import numpy as np
+
 from ActiveSegLoopLib.errors import SimulationError
 from ActiveSegLoopLib.simulation.run_key import RunKey
 from ActiveSegLoopLib.simulation.settings import ExperimentSettings
@@ -125,6 +127,24 @@ class Experiment:
     def role(self, role: str) -> tuple[SimulatedCase, ...]:
         """The cases of a role, "pool" or "test"."""
         return tuple(case for case in self.cases if case.role == role)
+
+    def cases_of(self, seed: int) -> tuple[SimulatedCase, ...]:
+        """The cases of a seed's runs, as a draw of its own has them where that is set (resplit).
+
+        Whole groups test, about as many cases as without it.
+        """
+        if not self.settings.resplit:
+            return self.cases
+        groups = sorted({case.group for case in self.cases})
+        left, testing = len(self.role("test")), set()
+        for index in np.random.default_rng(seed).permutation(len(groups)):
+            size = sum(case.group == groups[index] for case in self.cases)
+            if size <= left or not testing:
+                testing.add(groups[index])
+                left -= size
+        return tuple(
+            replace(case, role="test" if case.group in testing else "pool") for case in self.cases
+        )
 
     def _difference(self, other: Experiment) -> str | None:
         if self.settings.KIND != other.settings.KIND:

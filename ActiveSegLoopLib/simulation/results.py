@@ -216,12 +216,14 @@ def _strategy(
     """A strategy over its seeds; "correlation" is that of its own score on its own models."""
     curves = [curve.up_to(rounds) for curve in whole]
     mean = np.mean([curve.mean_dice for curve in curves], axis=0)
+    # Pools with other cases have as many units, but not as many slices in all.
+    shares = np.mean([curve.shares for curve in curves], axis=0)
     needed = {}
     for target in TARGETS:
         reached = np.flatnonzero(mean >= target * reference.full)
         at = reached[0] if len(reached) else None
         needed[f"{target:.0%}"] = None if at is None else {
-            "units": int(curves[0].units[at]), "share": curves[0].shares[at],
+            "units": int(curves[0].units[at]), "share": shares[at],
         }
     return {
         "seeds": len(curves),
@@ -232,7 +234,7 @@ def _strategy(
         "of_full": mean[-1] / reference.full if rounds else math.nan,
         "mean_dice": mean,
         "units": curves[0].units.astype(int),
-        "share": curves[0].shares,
+        "share": shares,
         "needed": needed,
         "score": score,
         "correlation": asdict(

@@ -107,7 +107,7 @@ class Run(ABC):
                 shutil.copytree(origin, unfinished)
             else:
                 study = Study.create(unfinished, self.experiment.schema)
-                for case in self.experiment.cases:
+                for case in self.experiment.cases_of(self.key.seed):
                     self.go_on()
                     study.add_case(case.images, case.name, case.role, case.group)
             unfinished.rename(folder)

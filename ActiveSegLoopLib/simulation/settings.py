@@ -27,7 +27,8 @@ class ExperimentSettings:
     preset: the recipe, but for what it holds out: all that is labeled is trained on, and without
     validation the last weights are kept. passes, min_distance_mm, per_case, per_class: see
     selection.proposing.propose. score_pool: the model is scored on all volumes of the pool, too,
-    those that slices are drawn from (part A of Zhang 2020).
+    those that slices are drawn from (part A of Zhang 2020). resplit: each seed has other pool and
+    test cases, so that a difference over the seeds also holds for other patients.
     """
 
     unit: str = "slice"
@@ -50,6 +51,7 @@ class ExperimentSettings:
     full: bool = True
     correlations: bool = True
     score_pool: bool = False
+    resplit: bool = False
 
     KIND: ClassVar[str] = "strategies"
     # What a later call may change: what was done stays valid, there is only more or less to do.

@@ -41,7 +41,9 @@ def _heading(summary: Mapping) -> str:
         )
     if not summary["finished"]:
         lines.append("Not all runs are finished: these are the results so far.")
-    if _same_start(summary["runs"]):
+    if settings["resplit"]:
+        lines.append("Each seed has other pool and test cases, drawn from all of them.")
+    elif _same_start(summary["runs"]):
         lines.append(
             "All seeds begin with the same labels and test cases: they differ by training and by "
             "what follows."

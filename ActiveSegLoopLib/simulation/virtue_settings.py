@@ -51,6 +51,7 @@ class VirtueSettings:
     iterations: int | None = None
 
     KIND: ClassVar[str] = "virtues"
+    resplit: ClassVar[bool] = False
     OPEN: ClassVar[tuple[str, ...]] = (
         "intervals", "diversities", "completenesses", "together", "seeds",
     )

@@ -133,6 +133,13 @@ def test_zhangs_recipe_also_scores_the_volumes_that_the_labels_are_in(data, tmp_
     assert not Experiment.open(tmp_path / "other").settings.score_pool
 
 
+def test_seeds_do_not_draw_test_cases_where_a_folder_names_them(data, tmp_path, capsys):
+    given = ("--images", data.images, "--labels", data.labels, "--test-images", data.images)
+    ask = ("simulate", *given, "--test-labels", data.labels, "--resplit", "--out", tmp_path / "out")
+    assert call(*ask) == 1
+    assert "--resplit draws the test cases from --images" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("more", "said"), [
     (["--strategy", "nonsense"], "nonsense"),
     (["--unit", "volume"], "equal_interval"),

@@ -133,6 +133,19 @@ def test_the_pools_volumes_are_scored_as_wholes_where_that_is_asked_for(tmp_path
         settings(unit="volume", score_pool=True)
 
 
+def test_where_seeds_have_other_test_cases_all_runs_of_a_seed_have_the_same(tmp_path):
+    experiment = begin(tmp_path, resplit=True, seeds=2, full=True)
+    lines = do_all(experiment)
+    for seed in range(2):
+        tested = {case.name for case in experiment.cases_of(seed) if case.role == "test"}
+        runs = [run for name, run in lines.items() if name.endswith(f"-{seed}")]
+        assert len(runs) == 4
+        for run in runs:
+            assert all(set(line["cases"]) == tested for line in run)
+            assert not tested & {p["case"] for line in run for p in line["batch"]}
+    assert lines["full-seed-0"][0]["cases"].keys() != lines["full-seed-1"][0]["cases"].keys()
+
+
 def test_all_strategies_of_a_seed_begin_with_the_same_labels_and_model(finished):
     _, lines = finished
     for seed in range(2):

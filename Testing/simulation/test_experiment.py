@@ -11,7 +11,7 @@ from ActiveSegLoopLib.simulation.run_key import FULL, START, RunKey
 from ActiveSegLoopLib.simulation.settings import ExperimentSettings
 from ActiveSegLoopLib.simulation.virtue_settings import VirtueSettings
 from Testing.model.samples import SCHEMA
-from Testing.simulation.experiments import begin, make_cases, settings
+from Testing.simulation.experiments import TEST, begin, make_cases, settings
 
 
 def test_it_is_the_same_when_it_is_opened_again(tmp_path):
@@ -69,6 +69,26 @@ def test_other_cases_labels_and_aims_are_refused(tmp_path):
     ):
         with pytest.raises(SimulationError, match=said):
             Experiment.begin(experiment.folder, *changed)
+
+
+def test_seeds_can_have_other_test_cases_each_as_many_and_whole_patients(tmp_path):
+    fixed = begin(tmp_path / "fixed")
+    assert fixed.cases_of(0) == fixed.cases_of(1) == fixed.cases
+    drawn = begin(tmp_path / "drawn", resplit=True)
+    tested = [
+        frozenset(case.name for case in drawn.cases_of(seed) if case.role == "test")
+        for seed in range(20)
+    ]
+    assert {len(names) for names in tested} == {TEST} and len(set(tested)) > 5
+    assert drawn.cases_of(3) == drawn.cases_of(3), "The same seed draws the same."
+    twins = replace(
+        drawn, cases=tuple(replace(c, group=f"g{i // 2}") for i, c in enumerate(drawn.cases))
+    )
+    for seed in range(20):
+        roles = {}
+        for case in twins.cases_of(seed):
+            roles.setdefault(case.group, set()).add(case.role)
+        assert sorted(map(sorted, roles.values())) == [["pool"], ["pool"], ["test"]]
 
 
 def test_a_folder_with_something_else_in_it_is_refused(tmp_path):

@@ -100,6 +100,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="score each model on the pool's volumes, too, whose slices are labeled (Zhang 2020's "
         "part A)",
     )
+    budget.add_argument(
+        "--resplit", action="store_true", default=None,
+        help="each seed draws other pool and test cases from --images",
+    )
     virtues = parser.add_argument_group("instead of strategies: what labels are worth")
     virtues.add_argument(
         "--virtues", action="store_true",
@@ -186,6 +190,8 @@ def _strategies(options: Namespace) -> ExperimentSettings:
     from ActiveSegLoopLib.selection.strategies import DEFAULTS, FIRST, get_strategy
     from ActiveSegLoopLib.simulation.settings import ExperimentSettings
 
+    if options.resplit and options.test_images is not None:
+        raise SimulationError("--resplit draws the test cases from --images: give --test N.")
     given = _given(options, _SETTINGS, _VIRTUES)
     given = _as_paper(given) | given
     unit = given.get("unit", "slice")
@@ -240,6 +246,7 @@ _SETTINGS = {
     "preset": "preset", "min_distance": "min_distance_mm", "per_case": "per_case",
     "per_class": "per_class", "corrected": "corrected", "tolerance": "tolerance_mm", "full": "full",
     "iterations": "iterations", "passes": "passes", "score_pool": "score_pool",
+    "resplit": "resplit",
 }
 
 
