@@ -13,8 +13,6 @@ from torch.nn import functional
 from ActiveSegLoopLib.model.device import mixed_precision
 from ActiveSegLoopLib.model.plan import StagePlan
 
-# A region up to this much larger than the patch (per axis) is segmented in one piece.
-_ONE_PIECE = 1.3
 # Class probabilities on the original grid are made in slabs of about this many bytes.
 _SLAB_BYTES = 64e6
 # The slices of an input (z, y, x) that a window covers; it may reach beyond the input's edges.
@@ -49,17 +47,18 @@ def in_windows(
 ) -> Tensor:
     """What `work` makes of an input (channels, z, y, x): values (any number, z, y, x).
 
-    In one piece where it is little larger than the patch, else in overlapping windows blended
-    with Gaussian weights (MONAI). `work` gets each (1, channels, z, y, x), padded with zeros to
-    sizes that the network takes, and where it lies in the input; it gives a new tensor
+    In one piece where the stage says so, else in overlapping windows of the patch's size, blended
+    with Gaussian weights (MONAI). `work` gets each (1, channels, z, y, x), padded with zeros as
+    patches are in training, and where it lies in the input; it gives a new tensor
     (1, values, z, y, x). Input and result lie on `stitched` (default: `device`), windows on
     `device`.
     """
     stitched = stitched or device
     divisor = np.array(stage.network.divisor)
     size = np.array(image.shape[1:])
-    fits = size <= _ONE_PIECE * np.array(stage.patch)
-    window = np.where(fits, np.ceil(size / divisor) * divisor, stage.patch).astype(int)
+    patch = np.array(stage.patch)
+    larger = (size > patch) & (size <= stage.one_piece * patch)
+    window = np.where(larger, np.ceil(size / divisor) * divisor, patch).astype(int)
     if (window == divisor).all():
         window[-1] *= 2  # instance normalization needs two voxels at the deepest level
     tensor = torch.from_numpy(image)[None].to(stitched)
