@@ -14,7 +14,7 @@ from ActiveSegLoopLib.model.device import mixed_precision
 from ActiveSegLoopLib.model.plan import StagePlan
 
 # A region up to this much larger than the patch (per axis) is segmented in one piece.
-_ONE_PIECE = 1.3
+ONE_PIECE = 1.3
 # Class probabilities on the original grid are made in slabs of about this many bytes.
 _SLAB_BYTES = 64e6
 # The slices of an input (z, y, x) that a window covers; it may reach beyond the input's edges.
@@ -58,7 +58,7 @@ def in_windows(
     stitched = stitched or device
     divisor = np.array(stage.network.divisor)
     size = np.array(image.shape[1:])
-    fits = size <= _ONE_PIECE * np.array(stage.patch)
+    fits = size <= ONE_PIECE * np.array(stage.patch)
     window = np.where(fits, np.ceil(size / divisor) * divisor, stage.patch).astype(int)
     if (window == divisor).all():
         window[-1] *= 2  # instance normalization needs two voxels at the deepest level
