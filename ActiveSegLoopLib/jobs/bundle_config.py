@@ -17,24 +17,35 @@ from ActiveSegLoopLib.model.plan import Plan, StagePlan
 
 SEGMENTER, LOCATOR = "models/model.pt", "models/locator.pt"
 
-# Smoothed like this before it is interpolated linearly, an image doesn't alias on a coarser grid:
-# with what interpolating smooths, that is about averaging over the coarser grid's voxels.
-_SMOOTH = (
-    "$lambda x, spacing: monai.transforms.GaussianSmooth([max(new**2 - old**2, 0)**0.5 / 6**0.5 / "
-    "old for old, new in zip(map(float, x.pixdim), spacing)])(x)"
-)
-# The normalization of images whose intensities mean something else in each of them: clipped to
-# percentiles and scaled by mean and deviation, without what fills the outside of the scan.
+# As in images.grids: a whole number of voxels from edge to edge. Before it becomes coarser, an
+# image is smoothed so that, with what linear interpolation smooths, it is averaged over the new
+# voxels.
+_ON_GRID = {
+    "counts": "$lambda x, spacing: [max(1, round(n * float(old) / new)) "
+    "for n, old, new in zip(x.shape[1:], x.pixdim, spacing)]",
+    "resized": "$lambda x, size: monai.transforms.Resize(size, mode='trilinear', "
+    "anti_aliasing=True, anti_aliasing_sigma=[(max((n / m)**2 - 1, 0) / 6)**0.5 "
+    "for n, m in zip(x.shape[1:], size)])(x)",
+    "on_grid": "$lambda x, spacing: @resized(x, @counts(x, spacing))",
+}
+# As in images.normalization, kind "case": an image is clipped to percentiles and scaled by mean and
+# deviation, without what fills the outside of the scan. Measured on the image as it is, done on the
+# networks' grids.
 _BY_CASE = {
     "rim": "$lambda x: torch.cat([x.select(axis, end).flatten() for axis in (1, 2, 3) "
     "for end in (0, -1)])",
     "padding": "$lambda rim: next((value for value in (rim.min(), rim.max()) "
     "if (rim == value).float().mean() >= 0.5), float('nan'))",
     "without": "$lambda x, value: x[x != value] if (x != value).any() else x.flatten()",
-    "inside": "$lambda x: @without(x.as_tensor(), @padding(@rim(x.as_tensor())))",
-    "scale": "$lambda x, values, low, high: (x.clip(low, high) - values.clip(low, high).mean()) "
-    "/ max(float(values.clip(low, high).std(correction=0)), 1e-8)",
-    "normalize": "$lambda x: @scale(x, @inside(x), *np.percentile(@inside(x), (0.5, 99.5)))",
+    "inside": "$lambda x: @without(x, @padding(@rim(x))).double().numpy()",
+    "moments": "$lambda values: (values.mean(), max(values.std(), 1e-8))",
+    "limited": "$lambda values, limits: (*limits, *@moments(values.clip(*limits)))",
+    "scale": "$lambda values: @limited(values, np.percentile(values, (0.5, 99.5)))",
+    "measure": "$lambda data: {**data, **{'scale_' + key: @scale(@inside(data[key].as_tensor())) "
+    "for key in @by_case}}",
+    "scaled": "$lambda x, low, high, mean, deviation: (x.clip(low, high) - mean) / deviation",
+    "normalize": "$lambda data, prefix: {**data, **{prefix + key: "
+    "@scaled(data[prefix + key], *data['scale_' + key]) for key in @by_case}}",
 }
 # Connected parts of a mask (x, y, z) with at least so many voxels.
 _PARTS = {
@@ -43,12 +54,18 @@ _PARTS = {
     "of_size": "$lambda parts, voxels: np.append(False, @sizes(parts) >= voxels)[parts]",
 }
 # What the locator finds with little certainty is looked at, too, but for parts much smaller than
-# any organ.
+# any organ. The box around it, with the margin, is cut out of the image, rounded outward.
 _LOCATE = {
     "found": f"$lambda odds: @of_size(@parts(odds[1].numpy() > {FOUND}), @smallest_part)",
-    "locate": "$lambda data: {**data, 'located': monai.data.MetaTensor(torch.as_tensor(@found("
-    "torch.softmax(@locator_inferer(data['coarse'][None], @locator), 1)[0]))[None], "
-    "meta=data['coarse'].meta)}",
+    "located": "$lambda image: @found(torch.softmax("
+    "@locator_inferer(image[None], @locator), 1)[0])",
+    "locate": "$torch.no_grad()(lambda data: {**data, "
+    "'located': torch.as_tensor(@located(data['coarse']))[None]})",
+    "outward": "$lambda x, coarse, lower, upper: monai.transforms.SpatialCrop("
+    "roi_start=[int(i) * n // m for i, n, m in zip(lower, x.shape[1:], coarse)], "
+    "roi_end=[-(-int(i) * n // m) for i, n, m in zip(upper, x.shape[1:], coarse)])(x)",
+    "cut": "$lambda data: {**data, **{key: @outward(data[key], data['located'].shape[1:], "
+    "data['foreground_start_coord'], data['foreground_end_coord']) for key in @keys}}",
 }
 # Of each label the parts that are no islands; its largest one is none.
 _ISLANDS = {
@@ -96,24 +113,24 @@ def inference_config(model: Model) -> dict[str, Any]:
             "locator": "$@locator_def.to(@device)",
             **_inferer("locator_", plan.locator),
             "smallest_part": plan.minimum_mm3 / voxel,
+            "keys": keys,
             **_LOCATE,
         }
     if any(plan.island_limits):
         config |= {"island_limits": list(plan.island_limits), **_ISLANDS}
-    config["smooth"] = _SMOOTH
-    if any(entry["kind"] == "case" for entry in plan.normalization):
-        config |= _BY_CASE
+    config |= _ON_GRID
+    if by_case := _by_case(plan):
+        config |= {"by_case": by_case, **_BY_CASE}
     names = {"network": SEGMENTER} | ({"locator": LOCATOR} if cascade else {})
     config |= {
         "preprocessing": _compose(_preprocessing(plan, keys)),
-        "postprocessing": _compose(_postprocessing(model, keys)),
+        "postprocessing": _compose(_postprocessing(model)),
         "dataset": {
             "_target_": "Dataset", "data": "@datalist", "transform": "@preprocessing",
         },
-        "segment": "$lambda data: @postprocessing({**data, 'pred': "
-        "@inferer(data['image'][None], @network)[0]})",
+        "segment": "$torch.no_grad()(lambda data: @postprocessing({**data, 'pred': monai.data."
+        "MetaTensor(@inferer(data['image'][None], @network)[0], meta=data['image'].meta)}))",
         "initialize": [
-            "$torch.set_grad_enabled(False)",
             *(
                 f"$@{name}.load_state_dict(torch.load(@bundle_root + '/{file}', "
                 "map_location=@device, weights_only=True))"
@@ -160,69 +177,72 @@ def _preprocessing(plan: Plan, keys: list[str]) -> list[Any]:
     steps: list[Any] = [_step("LoadImage", keys, ensure_channel_first=True)]
     if len(keys) > 1:
         steps.append(_step("ResampleToMatch", keys[1:], key_dst=keys[0], mode="bilinear"))
+    steps.append(_step("CopyItems", keys[:1], names=["original"]))
     # Without labels, MONAI takes them from the image, and warns that it will.
     labels = [["L", "R"], ["P", "A"], ["I", "S"]]
     steps.append(_step("Orientation", keys, axcodes="LPS", labels=labels))
-    by_case = [
-        key for key, entry in zip(keys, plan.normalization, strict=True) if entry["kind"] == "case"
-    ]
-    if by_case:
-        steps.append(_step("Lambda", by_case, func="@normalize"))
+    if _by_case(plan):
+        steps.append("@measure")
     if plan.locator is not None:
         copies = [f"coarse_{key}" for key in keys]
         steps += [
             _step("CopyItems", keys, names=copies),
-            *_on_grid(plan.locator, copies),
-            *_fixed(plan, copies),
+            _on_grid(plan.locator, copies),
+            *_normalizing(plan, "coarse_"),
             _step("ConcatItems", copies, name="coarse"),
             "@locate",
-        ]
-    steps += _on_grid(plan.segmenter, keys)
-    if plan.locator is not None:
-        margin = [math.ceil(plan.margin_mm / step) for step in _xyz(plan.segmenter.spacing)]
-        steps += [
-            _step("ResampleToMatch", ["located"], key_dst=keys[0], mode="nearest"),
             _step(
-                "CropForeground", keys, source_key="located", margin=margin, allow_smaller=True,
-                select_fn="$lambda mask: mask > 0 if mask.any() else mask == 0",
+                "CropForeground", ["coarse"], source_key="located", allow_smaller=True,
+                margin=[math.ceil(plan.margin_mm / step) for step in _xyz(plan.locator.spacing)],
+                select_fn="$lambda mask: mask if mask.any() else ~mask",
             ),
+            "@cut",
             _step("DeleteItems", ["located", "coarse", *copies]),
         ]
-    steps += _fixed(plan, keys)
+    steps.append(_on_grid(plan.segmenter, keys))
+    steps += _normalizing(plan, "")
     if len(keys) > 1:
         steps.append(_step("ConcatItems", keys, name="image"))
     return steps
 
 
-def _on_grid(stage: StagePlan, keys: Iterable[str]) -> list[dict[str, Any]]:
+def _on_grid(stage: StagePlan, keys: Iterable[str]) -> dict[str, Any]:
     """The images brought to a network's voxels."""
-    spacing = _xyz(stage.spacing)
-    return [
-        _step("Lambda", keys, func=f"$lambda x: @smooth(x, {spacing})"),
-        _step("Spacing", keys, pixdim=spacing, mode="bilinear"),
-    ]
+    return _step("Lambda", keys, func=f"$lambda x: @on_grid(x, {_xyz(stage.spacing)})")
 
 
-def _fixed(plan: Plan, keys: Sequence[str]) -> list[dict[str, Any]]:
-    """The normalization of images that are in Hounsfield units: the same for all of them."""
-    return [
+def _by_case(plan: Plan) -> list[str]:
+    """The images that are scaled by what they are like, not by fixed numbers."""
+    keys = image_keys(plan)
+    return [k for k, entry in zip(keys, plan.normalization, strict=True) if entry["kind"] == "case"]
+
+
+def _normalizing(plan: Plan, prefix: str) -> list[Any]:
+    """The normalization of the images whose keys have this prefix."""
+    steps: list[Any] = [
         _step(
-            "ScaleIntensityRange", [key], a_min=entry["low"], a_max=entry["high"],
+            "ScaleIntensityRange", [prefix + key], a_min=entry["low"], a_max=entry["high"],
             b_min=(entry["low"] - entry["mean"]) / entry["std"],
             b_max=(entry["high"] - entry["mean"]) / entry["std"], clip=True,
         )
-        for key, entry in zip(keys, plan.normalization, strict=True)
+        for key, entry in zip(image_keys(plan), plan.normalization, strict=True)
         if entry["kind"] == "fixed"
     ]
+    if _by_case(plan):
+        steps.append(f"$lambda data: @normalize(data, '{prefix}')")
+    return steps
 
 
-def _postprocessing(model: Model, keys: Sequence[str]) -> list[dict[str, Any]]:
+def _postprocessing(model: Model) -> list[dict[str, Any]]:
     values = [label.value for label in model.schema.labels]
     channels = list(range(1, len(values) + 1))
     steps = [
         _step("Activations", ["pred"], softmax=True),
+        # Outside of a box around what was found every probability is 0, the background first.
         _step(
-            "Invert", ["pred"], transform="@preprocessing", orig_keys=keys[0], nearest_interp=False
+            "ResampleToMatch", ["pred"], key_dst="original", mode="bilinear",
+            padding_mode="zeros" if model.plan.locator is not None else "border",
+            dtype="$np.float32",
         ),
         _step("AsDiscrete", ["pred"], argmax=True),
     ]
@@ -245,9 +265,9 @@ def _compose(steps: list[Any]) -> dict[str, Any]:
     return {"_target_": "Compose", "transforms": steps}
 
 
-def _step(name: str, keys: Iterable[str], **arguments: Any) -> dict[str, Any]:
+def _step(kind: str, keys: Iterable[str], **arguments: Any) -> dict[str, Any]:
     """One of MONAI's transforms of what goes by these keys."""
-    return {"_target_": f"{name}d", "keys": list(keys), **arguments}
+    return {"_target_": f"{kind}d", "keys": list(keys), **arguments}
 
 
 def _xyz(values: Sequence[Any]) -> list[Any]:

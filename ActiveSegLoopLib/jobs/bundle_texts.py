@@ -126,8 +126,7 @@ def _steps(model: Model) -> str:
 
 def _differences(plan: Plan) -> str:
     lines = [
-        "MONAI resamples a little differently: its grid begins at the center of the first voxel, "
-        "that of ActiveSegLoop at its edge, and a finer image is smoothed by another kernel.",
+        "A finer image is smoothed by another kernel when it is brought to the network's voxels.",
         "Here windows are blended before the softmax, there after it, and in half precision where "
         "the processor is made for it.",
     ]
