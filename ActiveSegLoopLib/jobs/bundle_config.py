@@ -17,15 +17,19 @@ from ActiveSegLoopLib.model.plan import Plan, StagePlan
 
 SEGMENTER, LOCATOR = "models/model.pt", "models/locator.pt"
 
-# As in images.grids: a whole number of voxels from edge to edge. Before it becomes coarser, an
-# image is smoothed so that, with what linear interpolation smooths, it is averaged over the new
-# voxels.
+# As in images.grids: a whole number of voxels from edge to edge, linear, and averaged over a
+# coarser grid's voxels. PyTorch does so for two axes at a time.
 _ON_GRID = {
     "counts": "$lambda x, spacing: [max(1, round(n * float(old) / new)) "
     "for n, old, new in zip(x.shape[1:], x.pixdim, spacing)]",
-    "resized": "$lambda x, size: monai.transforms.Resize(size, mode='trilinear', "
-    "anti_aliasing=True, anti_aliasing_sigma=[(max((n / m)**2 - 1, 0) / 6)**0.5 "
-    "for n, m in zip(x.shape[1:], size)])(x)",
+    "plane": "$lambda x, size: torch.nn.functional.interpolate(x, size, mode='bilinear', "
+    "antialias=True)",
+    "volume": "$lambda x, size: @plane(@plane(x, size[1:]).permute(0, 3, 1, 2), size[:2])"
+    ".permute(0, 2, 3, 1)",
+    "placed": "$lambda x, size: x.affine.matmul(torch.as_tensor("
+    "monai.transforms.utils.scale_affine(x.shape[1:], size), dtype=x.affine.dtype))",
+    "resized": "$lambda x, size: monai.data.MetaTensor(@volume(x.as_tensor(), size), "
+    "meta={**x.meta, 'affine': @placed(x, size)})",
     "on_grid": "$lambda x, spacing: @resized(x, @counts(x, spacing))",
 }
 # As in images.normalization, kind "case": an image is clipped to percentiles and scaled by mean and

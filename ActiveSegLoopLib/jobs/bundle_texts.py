@@ -126,7 +126,7 @@ def _steps(model: Model) -> str:
 
 def _differences(plan: Plan) -> str:
     lines = [
-        "A finer image is smoothed by another kernel when it is brought to the network's voxels.",
+        "Where an image gets coarser, its border is averaged in another way.",
         "Here windows are blended before the softmax, there after it, and in half precision where "
         "the processor is made for it.",
     ]

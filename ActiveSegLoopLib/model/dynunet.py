@@ -29,13 +29,13 @@ def dynunet_arguments(settings: NetworkSettings) -> dict[str, Any]:
 
     Raises ModelError for a network that DynUNet can't be.
     """
-    reason = None
+    reason, levels = None, len(settings.channels)
     if settings.attention:
         reason = "it has attention, as with the preset zhang2020"
     elif settings.pool:
         reason = "it goes down by max pooling, as with the preset kim2020"
-    elif len(settings.channels) < _FEWEST_LEVELS:
-        reason = f"it has {len(settings.channels)} level(s), for images as small as these"
+    elif levels < _FEWEST_LEVELS:
+        reason = f"it has only {levels} of at least {_FEWEST_LEVELS} levels, as for tiny images"
     if reason:
         raise ModelError(
             f"This model can't become a MONAI bundle: {reason}, and MONAI has no network like that."

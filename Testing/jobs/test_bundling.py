@@ -1,0 +1,334 @@
+"""Models as MONAI bundles: they run without this library and find what it finds."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from monai.bundle import ConfigWorkflow, verify_net_in_out
+from scipy import ndimage
+
+from ActiveSegLoopLib.evaluation.overlap import dice_per_label
+from ActiveSegLoopLib.images.geometry import Geometry
+from ActiveSegLoopLib.images.reading import read_labelmap
+from ActiveSegLoopLib.images.volume import Volume
+from ActiveSegLoopLib.images.writing import write_volume
+from ActiveSegLoopLib.model import dynunet
+from ActiveSegLoopLib.model.model_files import Model, load_model, save_model
+from ActiveSegLoopLib.model.network import UNet
+from ActiveSegLoopLib.model.plan import Plan, PlanSettings, StagePlan
+from ActiveSegLoopLib.model.presets import PRESETS, Preset, get_preset
+from Testing.jobs.conftest import LIVER, SPLEEN, balls
+from Testing.jobs.running import call, content
+
+NAMES = {LIVER: "liver", SPLEEN: "spleen"}
+# As its README says, in a process that finds MONAI but not this library, wherever that lies.
+ALONE = """
+import sys
+sys.modules["ActiveSegLoopLib"] = None
+from monai.bundle import run
+run(config_file="configs/inference.json", dataset_dir=sys.argv[1], output_dir=sys.argv[2])
+"""
+
+
+def small(locator: bool) -> Preset:
+    """A recipe that learns the balls in seconds."""
+    recipe = get_preset("default", gpu=False)
+    training = replace(
+        recipe.segmenter, iterations=60, batch_size=2, validations=1, learning_rate=0.01,
+        warm_up=5, average=0.0,
+    )
+    plan = PlanSettings(
+        base_channels=8, locator_channels=4, patch_voxels=6000, locator_patch_voxels=6000,
+        locator=locator,
+    )
+    return replace(
+        recipe, plan=plan, segmenter=training, locator=training, augmentation=None, hold_out=False
+    )
+
+
+@pytest.fixture(scope="module")
+def trained_as(tmp_path_factory, data):
+    """A function that trains a study on images and gives its folder."""
+
+    def train(name: str, locator: bool, images: list[Path], *options: object) -> Path:
+        folder = tmp_path_factory.mktemp(name) / "study"
+        assert call("init", folder, "--labels", f"{LIVER}=liver,{SPLEEN}=spleen") == 0
+        assert call("add", folder, *images, "--labels", data.labels, *options) == 0
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(PRESETS, "small", lambda gpu: small(locator))
+            assert call("train", folder, "--preset", "small", "--device", "cpu") == 0
+        return folder
+
+    return train
+
+
+@pytest.fixture(scope="module")
+def single(trained_as, data) -> Path:
+    """A study whose model is a segmenter alone."""
+    return trained_as("single", False, [data.image(number) for number in range(3)])
+
+
+@pytest.fixture(scope="module")
+def cascade(trained_as, data) -> Path:
+    """A study whose model has a locator."""
+    return trained_as("cascade", True, [data.image(number) for number in range(3)])
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> Path:
+    """Unseen images: one like those of the training, a finer one, and one with other axes."""
+    folder = tmp_path_factory.mktemp("unseen")
+    image, _ = balls(11)
+    write_volume(folder / "plain.nii.gz", image)
+    image, _ = balls(12)
+    fine = Geometry(
+        tuple(2 * n for n in image.array.shape), tuple(s / 2 for s in image.geometry.spacing)
+    )
+    write_volume(
+        folder / "fine.nii.gz", Volume(ndimage.zoom(image.array, 2, order=1, mode="nearest"), fine)
+    )
+    image, _ = balls(13)
+    # Stored as y from the back, x, z from the top: the same place in the body for each voxel.
+    turned = image.array.transpose(2, 0, 1)[:, ::-1, ::-1]
+    direction = (0.0, 0.0, 1.0, -1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
+    spacing = tuple(image.geometry.spacing[axis] for axis in (2, 0, 1))
+    geometry = Geometry(
+        turned.shape, spacing, image.geometry.index_to_world((19, 23, 0)), direction
+    )
+    write_volume(folder / "turned.nii.gz", Volume(np.ascontiguousarray(turned), geometry))
+    return folder
+
+
+def exported(source: Path, out: Path) -> Path:
+    """The bundle of a study or a model folder."""
+    assert call("export", source, "--format", "bundle", "--out", out) == 0
+    return out
+
+
+def run_alone(bundle: Path, images: Path, out: Path) -> None:
+    """Run a bundle as somebody does who has MONAI and not this library."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", ALONE, str(images), str(out)], cwd=bundle, text=True,
+        env=environment | {"OMP_NUM_THREADS": "1"}, capture_output=True, timeout=300,
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
+def run_here(bundle: Path, cases: list[dict], out: Path, monkeypatch) -> None:
+    """Run a bundle in this process, on cases of its own."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(bundle)
+    workflow = ConfigWorkflow(
+        "configs/inference.json", logging_file=False, workflow_type="infer", datalist=cases,
+        output_dir=str(out),
+    )
+    workflow.initialize()
+    workflow.run()
+
+
+def agreement(bundles: Path, ours: Path) -> dict[str, float]:
+    """The Dice of each label in two segmentations, which must lie on one grid."""
+    theirs, mine = read_labelmap(bundles), read_labelmap(ours)
+    assert mine.geometry.difference(theirs.geometry) is None
+    assert set(np.unique(theirs.array)) == {0, LIVER, SPLEEN}
+    return dice_per_label(mine.array, theirs.array, NAMES)
+
+
+def segmented(model: Path, images: list[Path], out: Path) -> Path:
+    """The folder with our own segmentations."""
+    options = ("--out", out, "--nifti", "--device", "cpu")
+    assert call("segment", model, *images, *options) == 0
+    return out
+
+
+@pytest.mark.parametrize(("kind", "least"), [("single", 0.98), ("cascade", 0.95)])
+def test_a_bundle_runs_without_this_library_and_finds_the_same(
+    kind, least, images, tmp_path, request
+):
+    study = request.getfixturevalue(kind)
+    bundle = exported(study, tmp_path / "bundle")
+    assert (bundle / "models" / "locator.pt").exists() == (kind == "cascade")
+    run_alone(bundle, images, tmp_path / "theirs")
+    paths = sorted(images.iterdir())
+    ours = segmented(study, paths, tmp_path / "ours")
+    for name in ("fine", "plain", "turned"):
+        found = agreement(tmp_path / "theirs" / f"{name}_seg.nii.gz", ours / f"{name}.nii.gz")
+        assert min(found.values()) >= least, f"{name}: {found}"
+    # Both labels are found, so that the agreement is one about something.
+    truth = balls(11)[1].array
+    found = read_labelmap(tmp_path / "theirs" / "plain_seg.nii.gz").array
+    assert min(dice_per_label(truth, found, NAMES).values()) > 0.5
+
+
+def changed(source: Path, folder: Path, **changes) -> Path:
+    """A model folder with the model of a study's round, its plan changed."""
+    model = load_model(source / "models" / "round-001")
+    save_model(folder, replace(model, plan=replace(model.plan, **changes)))
+    return folder
+
+
+def test_a_bundle_of_a_model_folder_drops_islands(single, tmp_path, monkeypatch):
+    model = changed(single, tmp_path / "model", island_limits=(280.0, 0.0))
+    image, _ = balls(11)
+    z, y, x = np.indices(image.array.shape)
+    image.array[np.hypot(np.hypot(z - 4, y - 4), x - 6) < 3] += 100  # a small liver
+    path = tmp_path / "islands.nii.gz"
+    write_volume(path, image)
+    for name, source in (("with", single), ("without", model)):
+        bundle = exported(source, tmp_path / name)
+        run_here(bundle, [{"image": str(path)}], tmp_path / f"theirs-{name}", monkeypatch)
+    ours = segmented(model, [path], tmp_path / "ours")
+    found = agreement(tmp_path / "theirs-without" / "islands_seg.nii.gz", ours / "islands.nii.gz")
+    assert min(found.values()) >= 0.98
+    parts = [
+        ndimage.label(read_labelmap(tmp_path / name / "islands_seg.nii.gz").array == LIVER)[1]
+        for name in ("theirs-with", "theirs-without")
+    ]
+    assert parts[0] > parts[1] == 1
+
+
+def test_where_nothing_is_located_the_whole_image_is_segmented(
+    cascade, images, tmp_path, monkeypatch
+):
+    model = changed(cascade, tmp_path / "model", minimum_mm3=1e9)
+    bundle = exported(model, tmp_path / "bundle")
+    path = images / "plain.nii.gz"
+    run_here(bundle, [{"image": str(path)}], tmp_path / "theirs", monkeypatch)
+    ours = segmented(model, [path], tmp_path / "ours")
+    found = agreement(tmp_path / "theirs" / "plain_seg.nii.gz", ours / "plain.nii.gz")
+    assert min(found.values()) >= 0.95
+
+
+def two_channels(folder: Path, number: int) -> list[Path]:
+    """An image and, on a coarser grid, one in Hounsfield units; the files of a case."""
+    image, _ = balls(number)
+    shape, spacing = (10, 12, 12), (3.0, 2.0, 2.0)
+    origin = image.geometry.index_to_world((0.5, 0.5, 0.5))
+    air = image.array.reshape(10, 2, 12, 2, 12, 2).mean((1, 3, 5)) * 10 - 1000
+    paths = [folder / f"p{number}_{channel:04d}.nii.gz" for channel in range(2)]
+    write_volume(paths[0], image)
+    write_volume(paths[1], Volume(air.astype(np.float32), Geometry(shape, spacing, origin)))
+    return paths
+
+
+def test_a_case_of_several_images_is_brought_onto_the_first_ones_grid(
+    trained_as, tmp_path, monkeypatch
+):
+    files = [path for number in range(2) for path in two_channels(tmp_path, number)]
+    study = trained_as("two", False, files, "--channels", 2)
+    kinds = [entry["kind"] for entry in load_model(study / "models" / "round-001").plan
+             .normalization]
+    assert kinds == ["case", "fixed"]
+    bundle = exported(study, tmp_path / "bundle")
+    unseen = two_channels(tmp_path / "bundle", 11)
+    ours = segmented(study, unseen, tmp_path / "ours")
+    case = {f"image_{channel}": str(path) for channel, path in enumerate(unseen)}
+    run_here(bundle, [case], tmp_path / "theirs", monkeypatch)
+    found = agreement(tmp_path / "theirs" / "p11_0000_seg.nii.gz", next(ours.iterdir()))
+    assert min(found.values()) >= 0.98
+    # Without a list, cases are found by their names.
+    workflow = ConfigWorkflow(
+        "configs/inference.json", logging_file=False, workflow_type="infer", dataset_dir="."
+    )
+    workflow.initialize()
+    (listed,) = workflow.parser.get_parsed_content("datalist")
+    assert {key: Path(path).name for key, path in listed.items()} == {
+        key: Path(path).name for key, path in case.items()
+    }
+
+
+def test_a_bundle_says_what_it_is(single, tmp_path, capsys):
+    bundle = exported(single, tmp_path / "balls")
+    assert "Wrote a MONAI bundle" in capsys.readouterr().out
+    assert sorted(content(bundle)) == [
+        "LICENSE", "configs/inference.json", "configs/metadata.json", "docs/README.md",
+        "models/model.pt",
+    ]
+    said = json.loads((bundle / "configs" / "metadata.json").read_text())
+    assert said["name"] == "balls" and said["required_packages_version"]["nibabel"]
+    for key in ("version", "changelog", "monai_version", "pytorch_version", "numpy_version",
+                "task", "description", "authors", "copyright"):
+        assert said[key]
+    output = said["network_data_format"]["outputs"]["pred"]
+    assert output["channel_def"] == {"0": "background", "1": "liver", "2": "spleen"}
+    assert said["label_classes"] == "0 is background, 3 is liver, 7 is spleen"
+    text = (bundle / "docs" / "README.md").read_text()
+    assert "| 3 | liver |" in text and "cd balls" in text
+    assert torch.load(bundle / "models" / "model.pt", weights_only=True)
+    # MONAI's own check that the network is as said.
+    configs = {"config_file": bundle / "configs" / "inference.json",
+               "meta_file": bundle / "configs" / "metadata.json"}
+    verify_net_in_out("network_def", device="cpu", **{k: str(v) for k, v in configs.items()})
+
+
+def test_a_name_that_monai_would_evaluate_is_put_in_quotes(single, tmp_path):
+    model = load_model(single / "models" / "round-001")
+    schema = model.schema.renamed("liver", "$print('no')").renamed("spleen", "%a|b")
+    save_model(tmp_path / "model", replace(model, schema=schema))
+    bundle = exported(tmp_path / "model", tmp_path / "bundle")
+    said = json.loads((bundle / "configs" / "metadata.json").read_text())
+    names = said["network_data_format"]["outputs"]["pred"]["channel_def"]
+    assert names == {"0": "background", "1": "'$print('no')'", "2": "'%a|b'"}
+    configs = str(bundle / "configs" / "inference.json")
+    ConfigWorkflow(configs, logging_file=False, bundle_root=str(bundle)).initialize()
+
+
+def untrained(folder: Path, single: Path, **changes) -> Path:
+    """A model folder whose segmenter is of another kind, with random weights."""
+    model = load_model(single / "models" / "round-001")
+    network = replace(model.plan.segmenter.network, **changes)
+    stage = StagePlan(model.plan.segmenter.spacing, model.plan.segmenter.patch, network)
+    plan: Plan = replace(model.plan, segmenter=stage)
+    save_model(folder, Model(model.schema, plan, UNet(network), None))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"), [({"attention": True}, "zhang2020"), ({"pool": 3}, "kim2020")]
+)
+def test_a_model_that_monai_has_no_network_for_is_refused(
+    changes, reason, single, tmp_path, capsys
+):
+    model = untrained(tmp_path / "model", single, **changes)
+    assert call("export", model, "--format", "bundle", "--out", tmp_path / "out") == 1
+    error = capsys.readouterr().err
+    assert "can't become a MONAI bundle" in error and reason in error
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_other_logits_are_an_error_and_leave_nothing(single, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(dynunet, "_difference", lambda network, twin: 0.1)
+    assert call("export", single, "--format", "bundle", "--out", tmp_path / "out") == 1
+    assert "gives other results" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_that_fails_halfway_leaves_nothing(single, tmp_path, monkeypatch, capsys):
+    def full(*arguments):
+        raise OSError(28, "No space left on device", "somewhere")
+
+    monkeypatch.setattr(torch, "save", full)
+    assert call("export", single, "--format", "bundle", "--out", tmp_path / "out") == 1
+    assert "No space left" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_study_without_a_model_and_a_full_folder_are_refused(study, single, tmp_path, capsys):
+    assert call("export", study, "--format", "bundle", "--out", tmp_path / "out") == 1
+    assert "has no model yet; train one first" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "mine.txt").touch()
+    assert call("export", single, "--format", "bundle", "--out", full) == 1
+    assert "isn't an empty folder" in capsys.readouterr().err
+    assert list(full.iterdir()) == [full / "mine.txt"]
+    (full / "mine.txt").unlink()
+    assert exported(single, full).joinpath("models", "model.pt").exists()
