@@ -41,7 +41,8 @@ _BY_CASE = {
     "padding": "$lambda rim: next((value for value in (rim.min(), rim.max()) "
     "if (rim == value).float().mean() >= 0.5), float('nan'))",
     "without": "$lambda x, value: x[x != value] if (x != value).any() else x.flatten()",
-    "inside": "$lambda x: @without(x, @padding(@rim(x))).double().numpy()",
+    "evenly": "$lambda values: values[::-(-len(values) // 4000000) | 1]",
+    "inside": "$lambda x: @evenly(@without(x, @padding(@rim(x)))).double().numpy()",
     "moments": "$lambda values: (values.mean(), max(values.std(), 1e-8))",
     "limited": "$lambda values, limits: (*limits, *@moments(values.clip(*limits)))",
     "scale": "$lambda values: @limited(values, np.percentile(values, (0.5, 99.5)))",
@@ -135,6 +136,7 @@ def inference_config(model: Model) -> dict[str, Any]:
         "segment": "$torch.no_grad()(lambda data: @postprocessing({**data, 'pred': monai.data."
         "MetaTensor(@inferer(data['image'][None], @network)[0], meta=data['image'].meta)}))",
         "initialize": [
+            "$print('Cases to segment:', len(@datalist))",
             *(
                 f"$@{name}.load_state_dict(torch.load(@bundle_root + '/{file}', "
                 "map_location=@device, weights_only=True))"
@@ -151,7 +153,7 @@ def inference_config(model: Model) -> dict[str, Any]:
 def _datalist(keys: Sequence[str]) -> str:
     """A case's images: any file, or those that are named alike but for _0000, _0001, ..."""
     if len(keys) == 1:
-        return "$[{'image': path} for path in sorted(glob.glob(@dataset_dir + '/*.nii.gz'))]"
+        return "$[{'image': path} for path in sorted(glob.glob(@dataset_dir + '/*.nii*'))]"
     return (
         f"$[{{key: path[:-11] + '%04d.nii.gz' % channel for channel, key in enumerate({list(keys)})"
         "} for path in sorted(glob.glob(@dataset_dir + '/*_0000.nii.gz'))]"

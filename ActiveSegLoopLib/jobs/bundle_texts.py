@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ActiveSegLoopLib import __version__
 from ActiveSegLoopLib.jobs.bundle_config import image_keys, needs_scipy
+from ActiveSegLoopLib.model.locating import FOUND
 from ActiveSegLoopLib.model.model_files import Model
 from ActiveSegLoopLib.model.plan import Plan
 
@@ -51,6 +52,9 @@ from monai.bundle import run
 run(config_file="configs/inference.json", dataset_dir="/path/to/images", output_dir="results")
 ```
 
+Before you pass the bundle on, fill in its LICENSE and, in `configs/metadata.json`, authors and
+copyright.
+
 ## Labels
 
 | Value | Structure |
@@ -81,7 +85,7 @@ def _images(plan: Plan) -> str:
     keys = image_keys(plan)
     if len(keys) == 1:
         return (
-            "The folder holds one image per file, NAME.nii.gz. `--datalist "
+            "The folder holds one image per file, NAME.nii.gz or NAME.nii. `--datalist "
             "\"[{'image': 'a.nii.gz'}]\"` names files instead."
         )
     files = ", ".join(f"NAME_{channel:04d}.nii.gz" for channel in range(len(keys)))
@@ -107,7 +111,7 @@ def _steps(model: Model) -> str:
     if plan.locator is not None:
         steps.append(
             f"A locator looks for the structures at {_mm(plan.locator.spacing)}. The image is cut "
-            f"to a box around what it finds with a probability of more than 0.2, with a margin of "
+            f"to a box around what it finds with a probability above {FOUND}, with a margin of "
             f"{plan.margin_mm:.3g} mm. If it finds nothing, the whole image is looked at."
         )
     shape = " x ".join(str(n) for n in reversed(plan.segmenter.patch))
@@ -117,7 +121,7 @@ def _steps(model: Model) -> str:
     )
     if any(plan.island_limits):
         limits = ", ".join(
-            f"{label.name} {limit:.3g} mm³"
+            f"{label.name} {round(limit, 1)} mm³"
             for label, limit in zip(model.schema.labels, plan.island_limits, strict=True)
         )
         steps.append(f"Parts of a structure that are smaller than these are left out: {limits}.")
