@@ -110,9 +110,9 @@ def _steps(model: Model) -> str:
         )
     if plan.locator is not None:
         steps.append(
-            f"A locator looks for the structures at {_mm(plan.locator.spacing)}. The image is cut "
-            f"to a box around what it finds with a probability above {FOUND}, with a margin of "
-            f"{plan.margin_mm:.3g} mm. If it finds nothing, the whole image is looked at."
+            f"A locator looks for the structures at {_mm(plan.locator.spacing)}. Boxes around what "
+            f"it finds with a probability above {FOUND}, with a margin of {plan.margin_mm:.3g} mm, "
+            "are segmented one by one. If it finds nothing, the whole image is."
         )
     shape = " x ".join(str(n) for n in reversed(plan.segmenter.patch))
     steps.append(
@@ -136,8 +136,8 @@ def _differences(plan: Plan) -> str:
     ]
     if plan.locator is not None:
         lines.append(
-            "Here there is one box around all structures, there one around each. With several that "
-            "lie far apart this takes longer, and what lies between them may be taken for one."
+            "Which parts of what the locator finds belong to one organ is decided more simply "
+            f"here, so that a box may be another where parts lie about {plan.gap_mm:.3g} mm apart."
         )
     return "\n".join(f"- {line}" for line in lines)
 

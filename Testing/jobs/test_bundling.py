@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from scipy import ndimage
 from ActiveSegLoopLib.evaluation.overlap import dice_per_label
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.reading import read_labelmap
+from ActiveSegLoopLib.images.regions import Box, find_boxes
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_volume
-from ActiveSegLoopLib.model import dynunet
+from ActiveSegLoopLib.model import dynunet, inference, prediction
 from ActiveSegLoopLib.model.model_files import Model, load_model, save_model
 from ActiveSegLoopLib.model.network import UNet
 from ActiveSegLoopLib.model.plan import Plan, PlanSettings, StagePlan
@@ -36,12 +38,21 @@ run(config_file="configs/inference.json", dataset_dir=sys.argv[1], output_dir=sy
 """
 
 
+@pytest.fixture(autouse=True)
+def full_precision(monkeypatch):
+    """Our own segmentations are computed like the bundle's.
+
+    Half precision, where a processor has it, moves a box by a voxel now and then.
+    """
+    monkeypatch.setattr(inference, "mixed_precision", lambda device: nullcontext())
+
+
 def small(locator: bool) -> Preset:
     """A recipe that learns the balls in seconds."""
     recipe = get_preset("default", gpu=False)
     training = replace(
         recipe.segmenter, iterations=60, batch_size=2, validations=1, learning_rate=0.01,
-        warm_up=5, average=0.0,
+        warm_up=5, average=0.0, mixed_precision=False,
     )
     plan = PlanSettings(
         base_channels=8, locator_channels=4, patch_voxels=6000, locator_patch_voxels=6000,
@@ -121,13 +132,13 @@ def run_alone(bundle: Path, images: Path, out: Path) -> None:
     assert ran.returncode == 0, ran.stderr
 
 
-def run_here(bundle: Path, cases: list[dict], out: Path, monkeypatch) -> None:
-    """Run a bundle in this process, on cases of its own."""
+def run_here(bundle: Path, cases: list[dict], out: Path, monkeypatch, **items: object) -> None:
+    """Run a bundle in this process, on cases of its own; `items` of its config are replaced."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(bundle)
     workflow = ConfigWorkflow(
         "configs/inference.json", logging_file=False, workflow_type="infer", datalist=cases,
-        output_dir=str(out),
+        output_dir=str(out), **items,
     )
     workflow.initialize()
     workflow.run()
@@ -204,6 +215,52 @@ def test_where_nothing_is_located_the_whole_image_is_segmented(
     ours = segmented(model, [path], tmp_path / "ours")
     found = agreement(tmp_path / "theirs" / "plain_seg.nii.gz", ours / "plain.nii.gz")
     assert min(found.values()) >= 0.95
+
+
+def test_each_box_is_segmented_on_its_own(cascade, images, tmp_path, monkeypatch):
+    boxes = [Box((2, 3, 0), (19, 22, 13)), Box((3, 2, 11), (20, 21, 24))]
+    monkeypatch.setattr(prediction, "organ_boxes", lambda *arguments: boxes)
+    theirs = [[box.lower[::-1], box.upper[::-1]] for box in boxes]
+    bundle = exported(cascade, tmp_path / "bundle")
+    path = images / "plain.nii.gz"
+    located = f"$lambda image, fine: [np.array(box) for box in {theirs}]"
+    run_here(bundle, [{"image": str(path)}], tmp_path / "theirs", monkeypatch, located=located)
+    ours = segmented(cascade, [path], tmp_path / "ours")
+    found = agreement(tmp_path / "theirs" / "plain_seg.nii.gz", ours / "plain.nii.gz")
+    assert min(found.values()) >= 0.98
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [],
+        [((2, 2, 2), (6, 6, 6))],
+        # Far apart; one of them, and a speck.
+        [((2, 2, 2), (8, 7, 6)), ((20, 22, 30), (26, 28, 37))],
+        [((2, 2, 2), (8, 7, 6)), ((20, 22, 30), (21, 23, 31))],
+        # With only little in between, and with enough of it but boxes that lie within each other.
+        [((2, 2, 2), (8, 7, 6)), ((2, 2, 9), (8, 7, 14))],
+        [((2, 2, 2), (20, 20, 3)), ((2, 19, 9), (20, 20, 20)), ((9, 2, 11), (20, 3, 20))],
+    ],
+)
+def test_the_boxes_are_those_that_this_library_finds(parts, cascade, tmp_path, monkeypatch):
+    model = changed(cascade, tmp_path / "model", gap_mm=6.0, minimum_mm3=100.0)
+    bundle = exported(model, tmp_path / "bundle")
+    mask = np.zeros((30, 32, 40), bool)
+    for lower, upper in parts:
+        mask[Box(lower, upper).slices] = True
+    plan = load_model(model).plan
+    expected = find_boxes(
+        mask, plan.locator.spacing, plan.margin_mm, plan.minimum_mm3, plan.gap_mm
+    )
+    monkeypatch.chdir(bundle)
+    workflow = ConfigWorkflow("configs/inference.json", logging_file=False)
+    workflow.initialize()
+    odds = torch.as_tensor(mask.transpose(2, 1, 0).astype(np.float32))
+    found = workflow.parser.get_parsed_content("found")(torch.stack([1 - odds, odds]))
+    assert sorted(Box(tuple(low[::-1]), tuple(high[::-1])).slices for low, high in found) == sorted(
+        box.slices for box in expected
+    )
 
 
 def two_channels(folder: Path, number: int) -> list[Path]:
