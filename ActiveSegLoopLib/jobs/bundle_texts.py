@@ -124,7 +124,10 @@ def _steps(model: Model) -> str:
             f"{label.name} {round(limit, 1)} mm³"
             for label, limit in zip(model.schema.labels, plan.island_limits, strict=True)
         )
-        steps.append(f"Parts of a structure that are smaller than these are left out: {limits}.")
+        steps.append(
+            "Of each structure, parts smaller than this are left out, but for its largest one: "
+            f"{limits}."
+        )
     return "\n".join(f"{number}. {text}" for number, text in enumerate(steps, start=1))
 
 
