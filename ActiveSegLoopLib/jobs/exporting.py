@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,6 +147,26 @@ class DecathlonLayout:
 LAYOUTS = {"nnunet": NnunetLayout, "msd": DecathlonLayout}
 
 
+def require_new(out: Path) -> None:
+    """Raise StudyError unless a folder is new or empty."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise StudyError(f"{out} exists already and isn't an empty folder; choose another one.")
+
+
+@contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """A folder to write to, which becomes the new or empty folder `out` when all went well."""
+    require_new(out)
+    out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with staging(out.absolute().parent) as temporary:
+        folder = temporary / out.absolute().name
+        folder.mkdir()
+        yield folder
+        if out.exists():
+            out.rmdir()
+        os.replace(folder, out)
+
+
 def export_dataset(
     study: Study,
     layout: str,
@@ -158,21 +179,17 @@ def export_dataset(
     The folder appears whole or not at all. Returns the number of training and test cases.
     Raises StudyError when nothing in the study can be exported.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise StudyError(f"{out} exists already and isn't an empty folder; choose another one.")
+    require_new(out)
     cases = [case for case in study.cases() if not case.excluded]
     chosen = [case for case in cases if case.role == "test" or study.latest(case) is not None]
     unlabeled = len(cases) - len(chosen)
     if unlabeled:
         report("message", text=f"{counted(unlabeled, 'case')} without labels left out.")
     _require_as_many_channels(chosen)
-    out.absolute().parent.mkdir(parents=True, exist_ok=True)
     counts = {"Tr": 0, "Ts": 0}
     partial = []
     darkest: list[list[float]] = []
-    with staging(out.absolute().parent) as temporary:
-        folder = temporary / "dataset"
-        folder.mkdir()
+    with whole_folder(out) as folder:
         writer = LAYOUTS[layout](folder, study.schema)
         for index, case in enumerate(chosen):
             if should_stop():
@@ -197,9 +214,6 @@ def export_dataset(
             )
         brightest_dark = np.max(darkest, axis=0)
         writer.finish(out.name, ["CT" if v <= _AIR_HU else "other" for v in brightest_dark])
-        if out.exists():
-            out.rmdir()
-        os.replace(folder, out)
     if partial:
         report(
             "warning",

@@ -22,7 +22,7 @@ _INSIDE, _CASES = 0.999, 0.95
 
 # What is organ with at least this probability is worth a look by the segmenter: a missed part is
 # lost for good, a box too large costs only time.
-_FOUND = 0.2
+FOUND = 0.2
 
 Locate = Callable[[np.ndarray], Tensor]
 
@@ -40,7 +40,7 @@ def organ_boxes(
     """
     image, coarse, geometry = network_input(upright, settings, None, plan.locator.spacing)
     found = find_boxes(
-        (locate(image)[1] > _FOUND).cpu().numpy(),
+        (locate(image)[1] > FOUND).cpu().numpy(),
         coarse.spacing,
         plan.margin_mm if margin_mm is None else margin_mm,
         plan.minimum_mm3,

@@ -25,8 +25,9 @@ _BOX_SHARE = 0.35
 # ... and the volume isn't so small that one patch holds it anyway.
 _LOCATOR_VOXELS = 150_000
 # A cascade's patch was planned for an organ as a whole: one a little larger stays whole, too. Where
-# patches are parts of images, windows of another size than theirs cost Dice (0.002 to 0.004 on
-# hippocampi, 0.007 to 0.016 on sparsely labeled head-and-neck CTs): normalization sees other things.
+# patches are parts of images, windows of another size than theirs cost Dice, 0.002 to 0.004 on
+# hippocampi, 0.007 to 0.016 on sparsely labeled head-and-neck CTs: what instance normalization
+# sees isn't what it saw in training.
 _ONE_PIECE = 1.3
 # An image whose darkest values are below this is a CT in Hounsfield units.
 _AIR_HU = -500.0

@@ -42,6 +42,12 @@ def call(*arguments: object) -> int:
     return main([str(argument) for argument in arguments])
 
 
+def exported(source: Path, out: Path) -> Path:
+    """The MONAI bundle of a study or a model folder, written to `out`."""
+    assert call("export", source, "--format", "bundle", "--out", out) == 0
+    return out
+
+
 def events_of(text: str) -> list[dict]:
     """The events that a process printed; every line must be one."""
     return [json.loads(line) for line in text.splitlines()]
