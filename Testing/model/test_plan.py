@@ -46,6 +46,12 @@ def test_small_organs_in_a_large_volume_get_a_locator():
     assert made.segmenter.network.out_channels == 3
 
 
+def test_an_organ_larger_than_its_patch_stays_whole_but_an_image_does_not():
+    cascade = plan(HEAD_AND_NECK)
+    assert cascade.segmenter.one_piece == cascade.locator.one_piece == 1.3
+    assert plan(HIPPOCAMPUS).segmenter.one_piece == 1
+
+
 def test_a_preset_may_insist_on_a_locator_or_do_without():
     assert plan(HIPPOCAMPUS, locator=True).locator is not None
     assert plan(KIDNEYS, locator=False).locator is None

@@ -169,6 +169,26 @@ def test_windows_say_where_they_lie_in_the_input():
     assert len(windows) == 3 and windows[0][2] == slice(-1, 7)
 
 
+def window_shapes(plan: StagePlan, shape) -> list[tuple[int, ...]]:
+    shapes = []
+    in_windows(plan, an_image(shape), CPU, lambda patch, where: shapes.append(patch.shape[2:])
+               or patch.clone())
+    return [tuple(s) for s in shapes]
+
+
+def test_windows_are_as_large_as_patches_in_training_whatever_the_input_is():
+    plan = stage(patch=(8, 16, 8))
+    assert window_shapes(plan, (3, 5, 4)) == [(8, 16, 8)]
+    assert window_shapes(plan, (8, 16, 8)) == [(8, 16, 8)]
+    assert window_shapes(plan, (9, 16, 8)) == [(8, 16, 8)] * 2
+
+
+def test_where_patches_hold_whole_organs_one_that_is_a_little_larger_stays_whole():
+    plan = replace(stage(patch=(8, 16, 8)), one_piece=1.3)
+    assert window_shapes(plan, (3, 17, 8)) == [(8, 20, 8)]
+    assert window_shapes(plan, (8, 22, 8)) == [(8, 16, 8)] * 2
+
+
 @pytest.mark.parametrize("values", [1, 70, 10**9])
 def test_the_heads_passes_are_the_same_in_pieces_of_any_size(values, monkeypatch):
     plan = stage("last")
