@@ -56,7 +56,7 @@ class StagePlan:
             tuple(values["spacing"]),
             tuple(values["patch"]),
             NetworkSettings.from_dict(values["network"]),
-            values.get("one_piece", 1.0),
+            values["one_piece"],
         )
 
 
@@ -88,9 +88,11 @@ class Plan:
         fields = dict(values)
         fields["normalization"] = tuple(fields["normalization"])
         fields["island_limits"] = tuple(fields.get("island_limits", ()))
-        fields["segmenter"] = StagePlan.from_dict(fields["segmenter"])
-        if fields["locator"] is not None:
-            fields["locator"] = StagePlan.from_dict(fields["locator"])
+        # Models made before it was part of the plan.
+        usual = {"one_piece": 1.0 if fields["locator"] is None else _ONE_PIECE}
+        for name in ("segmenter", "locator"):
+            if fields[name] is not None:
+                fields[name] = StagePlan.from_dict(usual | fields[name])
         return cls(**fields)
 
 

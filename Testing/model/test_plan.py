@@ -1,5 +1,7 @@
 """The plan follows from the data."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,15 @@ def test_an_organ_larger_than_its_patch_stays_whole_but_an_image_does_not():
     cascade = plan(HEAD_AND_NECK)
     assert cascade.segmenter.one_piece == cascade.locator.one_piece == 1.3
     assert plan(HIPPOCAMPUS).segmenter.one_piece == 1
+
+
+@pytest.mark.parametrize("cases", [HIPPOCAMPUS, HEAD_AND_NECK])
+def test_older_plans_segment_in_one_piece_what_they_would_today(cases):
+    made = plan(cases)
+    written = json.loads(json.dumps(made.to_dict()))
+    for stage in filter(None, (written["segmenter"], written["locator"])):
+        del stage["one_piece"]
+    assert Plan.from_dict(written) == made
 
 
 def test_a_preset_may_insist_on_a_locator_or_do_without():
