@@ -14,8 +14,9 @@ Fill in the license of the model before you pass this bundle on.
 The weights in models/ were trained by whoever exported this bundle, on images and labels of theirs.
 They decide who may use them and how; exporting grants no license.
 
-The configuration files and the README were written by ActiveSegLoop. They may be used under the
-Apache License, Version 2.0 (http://www.apache.org/licenses/LICENSE-2.0), like that program.
+The configuration files, the scripts and the README were written by ActiveSegLoop. They may be used
+under the Apache License, Version 2.0 (http://www.apache.org/licenses/LICENSE-2.0), like that
+program.
 """
 
 
@@ -68,9 +69,10 @@ In the network's output they are the channels 0 to {len(model.schema.labels)}, i
 
 {_steps(model)}
 
-Axes are x, y, z along left, posterior and superior. `models/model.pt`{
+Axes are x, y, z along left, posterior and superior. `scripts/segmenting.py` holds the steps, in
+plain Python, and `configs/inference.json` their numbers. `models/model.pt`{
     " and `models/locator.pt` are state dicts" if plan.locator else " is the state dict"
-} of MONAI's DynUNet; `configs/inference.json` says with which arguments.
+} of MONAI's DynUNet; its arguments are in `configs/inference.json`, too.
 
 ## Differences to ActiveSegLoop's own result
 

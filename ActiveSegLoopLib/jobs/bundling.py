@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import scipy
 import torch
 
 from ActiveSegLoopLib import __version__
+from ActiveSegLoopLib.jobs import bundle_script
 from ActiveSegLoopLib.jobs.bundle_config import (
     LOCATOR,
     SEGMENTER,
@@ -42,10 +44,12 @@ def export_bundle(model: Model, out: Path) -> dict[str, Any]:
     if model.locator is not None:
         networks[LOCATOR] = as_dynunet(model.locator)
     with whole_folder(out) as folder:
-        for name in ("configs", "models", "docs"):
+        for name in ("configs", "models", "docs", "scripts"):
             (folder / name).mkdir()
         for name, network in networks.items():
             torch.save(network.state_dict(), folder / name)
+        shutil.copyfile(bundle_script.__file__, folder / "scripts" / "segmenting.py")
+        (folder / "scripts" / "__init__.py").touch()
         _write_json(folder / "configs" / "inference.json", inference_config(model))
         _write_json(folder / "configs" / "metadata.json", metadata(model, out.absolute().name))
         text = readme(model, out.absolute().name)

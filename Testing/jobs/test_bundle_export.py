@@ -19,7 +19,7 @@ def test_a_bundle_says_what_it_is(trained, tmp_path, capsys):
     assert "Wrote a MONAI bundle" in capsys.readouterr().out
     assert sorted(content(bundle)) == [
         "LICENSE", "configs/inference.json", "configs/metadata.json", "docs/README.md",
-        "models/model.pt",
+        "models/model.pt", "scripts/__init__.py", "scripts/segmenting.py",
     ]
     said = json.loads((bundle / "configs" / "metadata.json").read_text())
     assert said["name"] == "balls" and said["required_packages_version"]["nibabel"]

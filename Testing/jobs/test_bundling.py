@@ -27,15 +27,16 @@ from Testing.jobs.conftest import LIVER, SPLEEN, balls
 from Testing.jobs.running import call, exported
 
 NAMES = {LIVER: "liver", SPLEEN: "spleen"}
-# As its README says, in a process that finds MONAI but not this library, wherever that lies.
+# In a process that finds MONAI but not this library, wherever that lies: from another folder, and
+# as the README says.
 ALONE = """
 import os, sys
 sys.modules["ActiveSegLoopLib"] = None
 from monai.bundle import run
-images, *folders = sys.argv[1:]
-for bundle in folders:
-    os.chdir(bundle)
-    run(config_file="configs/inference.json", dataset_dir=images, output_dir="eval")
+images, first, second = sys.argv[1:]
+run(config_file=first + "/configs/inference.json", bundle_root=first, dataset_dir=images)
+os.chdir(second)
+run(config_file="configs/inference.json", dataset_dir=images, output_dir="eval")
 """
 
 
@@ -133,16 +134,20 @@ def run_alone(single, cascade, images, tmp_path_factory) -> dict[str, Path]:
     return bundles
 
 
-def run_here(bundle: Path, cases: list[dict], out: Path, monkeypatch, **items: object) -> None:
-    """Run a bundle in this process, on cases of its own; `items` of its config are replaced."""
+def opened(bundle: Path, monkeypatch, **items: object) -> ConfigWorkflow:
+    """A bundle in this process, ready to run; `items` of its config are replaced."""
     monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in ("scripts", "scripts.segmenting"):
+        monkeypatch.delitem(sys.modules, name, raising=False)  # another bundle's
     monkeypatch.chdir(bundle)
-    workflow = ConfigWorkflow(
-        "configs/inference.json", logging_file=False, workflow_type="infer", datalist=cases,
-        output_dir=str(out), **items,
-    )
+    workflow = ConfigWorkflow("configs/inference.json", logging_file=False, **items)
     workflow.initialize()
-    workflow.run()
+    return workflow
+
+
+def run_here(bundle: Path, cases: list[dict], out: Path, monkeypatch, **items: object) -> None:
+    """Run a bundle in this process, on cases of its own."""
+    opened(bundle, monkeypatch, datalist=cases, output_dir=str(out), **items).run()
 
 
 def agreement(bundles: Path, ours: Path) -> dict[str, float]:
@@ -222,8 +227,8 @@ def test_each_box_is_segmented_on_its_own(cascade, images, tmp_path, monkeypatch
     theirs = [[box.lower[::-1], box.upper[::-1]] for box in boxes]
     bundle = exported(cascade, tmp_path / "bundle")
     path = images / "plain.nii.gz"
-    located = f"$lambda image, fine: [np.array(box) for box in {theirs}]"
-    run_here(bundle, [{"image": str(path)}], tmp_path / "theirs", monkeypatch, located=located)
+    locator = f"$lambda images, spacing, scales: [np.array(box) for box in {theirs}]"
+    run_here(bundle, [{"image": str(path)}], tmp_path / "theirs", monkeypatch, locator=locator)
     ours = segmented(cascade, [path], tmp_path / "ours")
     found = agreement(tmp_path / "theirs" / "plain_seg.nii.gz", ours / "plain.nii.gz")
     assert min(found.values()) >= 0.98
@@ -252,11 +257,10 @@ def test_the_boxes_are_those_that_this_library_finds(parts, cascade, tmp_path, m
     expected = find_boxes(
         mask, plan.locator.spacing, plan.margin_mm, plan.minimum_mm3, plan.gap_mm
     )
-    monkeypatch.chdir(bundle)
-    workflow = ConfigWorkflow("configs/inference.json", logging_file=False)
-    workflow.initialize()
+    locator = opened(bundle, monkeypatch).parser.get_parsed_content("locator")
     odds = torch.as_tensor(mask.transpose(2, 1, 0).astype(np.float32))
-    found = workflow.parser.get_parsed_content("found")(torch.stack([1 - odds, odds]))
+    locator.stage = lambda images, spacing, scales: torch.stack([1 - odds, odds])
+    found = locator([odds[None]], plan.locator.spacing[::-1], [])
     assert sorted(Box(tuple(low[::-1]), tuple(high[::-1])).slices for low, high in found) == sorted(
         box.slices for box in expected
     )
@@ -290,10 +294,7 @@ def test_a_case_of_several_images_is_brought_onto_the_first_ones_grid(
     found = agreement(tmp_path / "theirs" / "p11_0000_seg.nii.gz", next(ours.iterdir()))
     assert min(found.values()) >= 0.98
     # Without a list, cases are found by their names.
-    workflow = ConfigWorkflow(
-        "configs/inference.json", logging_file=False, workflow_type="infer", dataset_dir="."
-    )
-    workflow.initialize()
+    workflow = opened(bundle, monkeypatch, dataset_dir=".")
     (listed,) = workflow.parser.get_parsed_content("datalist")
     assert {key: Path(path).name for key, path in listed.items()} == {
         key: Path(path).name for key, path in case.items()
