@@ -25,9 +25,9 @@ _BOX_SHARE = 0.35
 # ... and the volume isn't so small that one patch holds it anyway.
 _LOCATOR_VOXELS = 150_000
 # A cascade's patch was planned for an organ as a whole: one a little larger stays whole, too. Where
-# patches are parts of images, windows of another size than theirs cost Dice, 0.002 to 0.004 on
-# hippocampi, 0.007 to 0.016 on sparsely labeled head-and-neck CTs: what instance normalization
-# sees isn't what it saw in training.
+# patches are parts of images, larger windows cost Dice: 0.003 to 0.010 on hippocampi and 0.015 to
+# 0.024 on head-and-neck CTs with few labels (Testing/Benchmarks/windows.py). What instance
+# normalization sees isn't what it saw in training.
 _ONE_PIECE = 1.3
 # An image whose darkest values are below this is a CT in Hounsfield units.
 _AIR_HU = -500.0
