@@ -58,6 +58,10 @@ def main() -> None:
     """Train, test, print, write."""
     parser = real_data.options(__doc__.splitlines()[0], "hippocampus", POOL, TEST)
     parser.add_argument("--every", type=int, default=1, metavar="N", help="label every N-th slice")
+    parser.add_argument(
+        "--no-hold-out", action="store_true",
+        help="train on all cases of the pool and keep the last weights",
+    )
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -65,7 +69,8 @@ def main() -> None:
     started = time.perf_counter()
     study, truth = make_study(options)
     finished = train_round(
-        study, options.preset, options.device, options.iterations, options.seed, real_data.say
+        study, options.preset, options.device, options.iterations, options.seed, real_data.say,
+        hold_out=False if options.no_hold_out else None,
     )
     predictor = Predictor.load(finished.folder, options.device)
     names = study.schema.names
