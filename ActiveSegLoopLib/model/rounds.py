@@ -206,9 +206,21 @@ def _leave_or_give_up(
 
 
 def _started_from(study: Study, recipe: Preset) -> int | None:
-    """The round whose weights the training starts with, None for fresh ones."""
+    """The round whose weights the training starts with, None for fresh ones.
+
+    Weights that have seen a case that is validated on now would know it by heart.
+    """
     current = study.current_round() if recipe.warm_start else None
-    return current and current.number
+    if current is None:
+        return None
+    validating = {revision.case for revision in _select(study, recipe.hold_out, _silent)[1]}
+    ancestor: int | None = current.number
+    while ancestor is not None:
+        begun = study.round(ancestor)
+        if validating & {revision.case for revision in begun.revisions}:
+            return None
+        ancestor = begun.settings.get("warm_start_from")
+    return current.number
 
 
 def _say_going_on(

@@ -340,6 +340,21 @@ def test_a_warm_start_begins_with_the_current_models_weights(tmp_path, monkeypat
     assert first.settings["warm_start_from"] is None
 
 
+def test_a_warm_start_is_a_fresh_one_where_the_weights_have_seen_what_is_validated_on(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setitem(PRESETS, "frozen", lambda gpu: replace(frozen(gpu), hold_out=True))
+    study = make_study(tmp_path, ["pool"] * 5)
+    apart = train(study, "frozen")
+    assert train(study, "frozen").settings["warm_start_from"] == apart.number
+    final = train_round(study, "frozen", "cpu", hold_out=False)
+    assert len(final.revisions) == 5 and final.settings["warm_start_from"] == 2
+    assert train(study, "frozen").settings["warm_start_from"] is None
+    heir = train_round(study, "frozen", "cpu", hold_out=False)
+    assert heir.settings["warm_start_from"] == 4, "A fresh one that has seen nothing of them."
+    assert not heir.validation
+
+
 def test_a_warm_start_is_a_fresh_one_when_the_labels_have_changed(tmp_path, monkeypatch):
     monkeypatch.setitem(PRESETS, "frozen", frozen)
     study = make_study(tmp_path, ["pool"] * 2)

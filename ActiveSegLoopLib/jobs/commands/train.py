@@ -38,6 +38,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--seed", type=not_negative, default=0, metavar="N",
         help="for everything that is drawn at random (default: 0)",
     )
+    parser.add_argument(
+        "--no-hold-out", dest="hold_out", action="store_false", default=None,
+        help="for a final model: train on all labeled cases of the pool, none of them held out to "
+        "validate; the last weights are kept, and how good they are isn't measured",
+    )
     for_programs(parser)
 
 
@@ -50,7 +55,7 @@ def run(options: Namespace, job: Job) -> None:
     try:
         finished = train_round(
             study, options.preset, options.device, options.iterations, options.seed,
-            report=job.report, should_stop=job.should_stop,
+            report=job.report, should_stop=job.should_stop, hold_out=options.hold_out,
         )
     except Stopped as stopped:
         raise Cancelled(f"{stopped} To go on, run the same command again.") from stopped
