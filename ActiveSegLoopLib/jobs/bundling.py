@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from ActiveSegLoopLib.jobs.bundle_config import (
     needs_scipy,
 )
 from ActiveSegLoopLib.jobs.bundle_texts import LICENSE, readme
-from ActiveSegLoopLib.jobs.exporting import whole_folder
+from ActiveSegLoopLib.jobs.exporting import whole_folder, write_json
 from ActiveSegLoopLib.model.dynunet import as_dynunet
 from ActiveSegLoopLib.model.model_files import Model
 
@@ -50,8 +49,8 @@ def export_bundle(model: Model, out: Path) -> dict[str, Any]:
             torch.save(network.state_dict(), folder / name)
         shutil.copyfile(bundle_script.__file__, folder / "scripts" / "segmenting.py")
         (folder / "scripts" / "__init__.py").touch()
-        _write_json(folder / "configs" / "inference.json", inference_config(model))
-        _write_json(folder / "configs" / "metadata.json", metadata(model, out.absolute().name))
+        write_json(folder / "configs" / "inference.json", inference_config(model))
+        write_json(folder / "configs" / "metadata.json", metadata(model, out.absolute().name))
         text = readme(model, out.absolute().name)
         (folder / "docs" / "README.md").write_text(text, encoding="utf-8")
         (folder / "LICENSE").write_text(LICENSE, encoding="utf-8")
@@ -118,7 +117,3 @@ def metadata(model: Model, name: str) -> dict[str, Any]:
 def _plain(text: str) -> str:
     """Text that MONAI doesn't take for an expression, a reference or a file of its configs."""
     return f"'{text}'" if text.startswith(("$", "@", "%", "+")) else text
-
-
-def _write_json(path: Path, content: dict) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")

@@ -78,7 +78,7 @@ class NnunetLayout:
         labels |= {x.name: channel for channel, x in enumerate(self._schema.labels, start=1)}
         if self._ignored:
             labels["ignore"] = self._ignore
-        _write_json(
+        write_json(
             self._folder / "dataset.json",
             {
                 "name": name,
@@ -125,7 +125,7 @@ class DecathlonLayout:
     def finish(self, name: str, kinds: list[str]) -> None:
         """Write dataset.json; `kinds` names what each channel is."""
         names = ["background", *(label.name for label in self._schema.labels)]
-        _write_json(
+        write_json(
             self._folder / "dataset.json",
             {
                 "name": name,
@@ -251,5 +251,6 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _write_json(path: Path, content: dict) -> None:
+def write_json(path: Path, content: dict) -> None:
+    """Write JSON for other programs, in ASCII: they read it in whatever encoding they take."""
     path.write_text(json.dumps(content, indent=2), encoding="utf-8")

@@ -56,9 +56,9 @@ def in_windows(
     stitched = stitched or device
     divisor = np.array(stage.network.divisor)
     size = np.array(image.shape[1:])
-    patch = np.array(stage.patch)
-    larger = (size > patch) & (size <= stage.one_piece * patch)
-    window = np.where(larger, np.ceil(size / divisor) * divisor, patch).astype(int)
+    usual = np.array(stage.patch)
+    larger = (size > usual) & (size <= stage.one_piece * usual)
+    window = np.where(larger, np.ceil(size / divisor) * divisor, usual).astype(int)
     if (window == divisor).all():
         window[-1] *= 2  # instance normalization needs two voxels at the deepest level
     tensor = torch.from_numpy(image)[None].to(stitched)
