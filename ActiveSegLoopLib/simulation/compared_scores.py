@@ -5,12 +5,14 @@ from __future__ import annotations
 from ActiveSegLoopLib.selection.strategies import get_strategy
 from ActiveSegLoopLib.simulation.settings import ExperimentSettings
 
-# Always, whichever strategies run: "measure.aggregation", see selection.scores.
+ATTENTION = "attention"
+# Always, whichever strategies run: "measure.aggregation", see selection.scores. P-DSC and
+# P-accuracy wherever the model has attention.
 SCORES = (
     "entropy.foreground", "entropy.foreground_sum", "entropy.sum", "entropy.mean", "entropy.top",
     "variance.foreground", "variance.sum", "mutual_information.foreground", "error",
+    ATTENTION, f"{ATTENTION}.accuracy",
 )
-ATTENTION = "attention"
 
 
 def score_of(strategy: str, unit: str) -> str | None:

@@ -108,7 +108,7 @@ def slice_scores(
         name, _, aggregation = score.partition(".")
         if name == ATTENTION:
             if maps.attention is not None:
-                found[score] = 1 - p_scores(maps, plane).dice
+                found[score] = 1 - getattr(p_scores(maps, plane), aggregation or "dice")
         elif name == "error":
             found[score] = measure(maps, name, plane, schema).overall
         elif getattr(maps, name) is not None:

@@ -3,6 +3,7 @@
     python Testing/Benchmarks/active_learning.py hippocampus-slices --work /tmp/al --jobs 2
     python Testing/Benchmarks/active_learning.py hippocampus-volumes --work /tmp/al --jobs 2
     python Testing/Benchmarks/active_learning.py headneck-slices --work /tmp/al --jobs 2
+    python Testing/Benchmarks/active_learning.py hippocampus-attention --work /tmp/al --jobs 2
     python Testing/Benchmarks/active_learning.py hippocampus-virtues --work /tmp/al --jobs 2
 
 Each is a call of `activesegloop simulate` in WORK/NAME, and goes on from there when it is repeated;
@@ -58,6 +59,11 @@ EXPERIMENTS = {
         *HEADNECK, "--unit", "slice", "--strategy", f"default,{BASELINES}",
         "--start", "60", "--step", "60", "--rounds", "3", "--iterations", "1000", "--seeds", "12",
         "--preset", "simulation-small", "--no-full",
+    ]),
+    "hippocampus-attention": ("hippocampus", [
+        *HIPPOCAMPUS, "--unit", "slice", "--strategy", "default,attention",
+        "--start", "72", "--step", "72", "--rounds", "3", "--iterations", "400", "--seeds", "4",
+        "--preset", "simulation-attention", "--no-full",
     ]),
     "hippocampus-virtues": ("hippocampus", [
         "--virtues", *HIPPOCAMPUS, "--intervals", "1,2,4,8", "--diversity", "0.05,0.1,0.3,1",

@@ -289,8 +289,17 @@ def test_rank_correlations_of_the_scores_are_numbers_from_minus_one_to_one(finis
     _, lines = finished
     found = lines["full-seed-0"][0]["correlations"]
     assert {"entropy.foreground", "variance.foreground", "error"} <= set(found)
+    assert not any(name.startswith("attention") for name in found)  # this network has none
     assert all(value is None or -1 <= value <= 1 for value in found.values())
     assert any(value is not None and not math.isnan(value) for value in found.values())
+
+
+def test_where_the_network_has_attention_its_scores_are_compared_with_the_others(tmp_path):
+    experiment = begin(
+        tmp_path, strategies=("attention",), preset="simulation-attention", iterations=30
+    )
+    start = do_all(experiment)["attention-seed-0"][0]
+    assert {"attention", "attention.accuracy", "error"} <= set(start["correlations"])
 
 
 def test_a_strategy_that_there_is_not_is_a_sentence_before_anything_is_labeled(tmp_path):

@@ -129,7 +129,8 @@ def test_a_start_comes_before_what_begins_with_it():
 
 
 @pytest.mark.parametrize(
-    ("recipe", "full"), [("simulation", 3), ("simulation-small", 3), ("default", 1)]
+    ("recipe", "full"),
+    [("simulation", 3), ("simulation-small", 3), ("simulation-attention", 3), ("default", 1)],
 )
 def test_full_annotation_is_trained_as_long_as_the_strategies(recipe, full):
     chosen = settings(rounds=3, preset=recipe)

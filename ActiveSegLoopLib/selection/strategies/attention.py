@@ -28,7 +28,10 @@ def attention(candidates: Candidates) -> Ranking:
     return _ranked(candidates, "agreement", scores, f"{words} (P-DSC")
 
 
-@strategy("attention_accuracy", units=("slice",), needs=("attention", "entropy", "labeled"))
+@strategy(
+    "attention_accuracy", units=("slice",), needs=("attention", "entropy", "labeled"),
+    measure="attention.accuracy",
+)
 def attention_accuracy(candidates: Candidates) -> Ranking:
     """The lowest P-accuracy, which Zhang 2020 has for several classes: large ones count for more.
 
