@@ -177,10 +177,10 @@ def _target(target: Target, measured: Measured) -> str:
             takes = enough if enough and low == 0 else f"it takes {_many(low, measured.unit)}"
             chance = f"; at the best end of the interval {takes}"
         return f"By the fit {goal} isn't reached with more {measured.unit}{chance}."
-    most = "never" if math.isinf(high) else f"{math.ceil(high):d}"
+    most = "never" if math.isinf(high) else f"{high:.0f}"
     text = (
         f"To {goal} it takes about {_many(target.units, measured.unit)} "
-        f"(95 % interval {max(0 if enough else 1, math.ceil(low)):d} to {most})"
+        f"(95 % interval {low:.0f} to {most})"
     )
     if enough:
         text += f" besides those labeled since round {measured.curve.points[-1].round}"
@@ -190,7 +190,7 @@ def _target(target: Target, measured: Measured) -> str:
     end = "never" if math.isinf(longest) else duration(60 * longest)
     return (
         f"{text}, about {duration(60 * target.minutes)} of labeling at the measured pace "
-        f"({duration(60 * max(0.0, least))} to {end})."
+        f"({duration(60 * least)} to {end})."
     )
 
 
@@ -202,7 +202,7 @@ def _too_few(measured: Measured) -> str:
 
 
 def _many(units: float, unit: str) -> str:
-    return f"{counted(max(1, math.ceil(units)), unit[:-1])} more"
+    return f"{counted(int(units), unit[:-1])} more"
 
 
 def _plan(plan: BudgetPlan, measured: Measured) -> Iterator[str]:

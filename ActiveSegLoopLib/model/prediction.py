@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -150,10 +151,12 @@ class Predictor:
         self, network: nn.Module, stage: StagePlan, image: np.ndarray, warn: Callable[[str], None]
     ) -> Tensor:
         """Class probabilities (channels, z, y, x)."""
-        return self.within_memory(
+        found = self.within_memory(
             stage, warn,
             lambda patch, stitched: predict(network, patch, image, self.device, stitched),
         )
+        require_numbers(found)
+        return found
 
     def within_memory(
         self,
@@ -203,6 +206,15 @@ class Predictor:
         for network in (self.model.segmenter, self.model.locator):
             if network is not None:
                 move(network, device).eval()
+
+
+def require_numbers(probabilities: Tensor) -> None:
+    """Raise ModelError if any isn't a number: the likeliest class would be the background."""
+    if not math.isfinite(probabilities.sum(dtype=torch.float32)):  # needs no second map
+        raise ModelError(
+            "The model's answer for this image isn't a number (NaN) everywhere; check the "
+            "image's values, or train the model again."
+        )
 
 
 def paste(label: np.ndarray, region: Region) -> None:

@@ -189,9 +189,10 @@ def _target(
         nan = (math.nan, math.nan)
         return Target(dice, math.nan, nan, math.nan, nan)
     labeled = max(fit.last, getattr(curve.points[-1], unit) + since)
-    units, low, high = np.maximum(
-        0.0, np.array([fit.reach(dice), *fit.reach_interval(dice)]) - labeled  # NaN stays NaN
-    ).tolist()
+    ahead = np.array([fit.reach(dice), *fit.reach_interval(dice)]) - labeled  # NaN stays NaN
+    # Labels come whole. Where none was made since the newest round, whose Dice isn't enough, it
+    # takes one at least.
+    units, low, high = np.maximum(0.0 if since else 1.0, np.ceil(ahead)).tolist()
     each = (pace.per_volume if unit == VOLUMES else pace.per_slice) / 60
     return Target(
         dice, units, (low, high), units * each, (low * each, high * each), untrained=since

@@ -169,7 +169,16 @@ def _shown(need: Need, id: str, number: int, candidate: _Candidate) -> float:
 
 def _doubts(pace: Pace, need: Need) -> list[str]:
     notes = []
-    unknown = [id for id in need.hits if id not in pace.structures]
+    absent = [id for id, hits in need.hits.items() if not hits]
+    if absent:
+        notes.append(
+            f"No time is planned for {', '.join(absent)}: looked for, and in no labeled volume."
+        )
+    if need.unknown:
+        notes.append(
+            f"No label shows {', '.join(need.unknown)}: planned as if on every slice."
+        )
+    unknown = [id for id, hits in need.hits.items() if hits and id not in pace.structures]
     if unknown:
         notes.append(f"No time was measured for {', '.join(unknown)}: the others' mean is taken.")
     if pace.revisions < 3:

@@ -118,25 +118,35 @@ def _with_agreement(
     per_label = np.stack([scores.labels.get(value, unknown) for value in values], axis=1)
     dice = np.full(evidence.items, np.nan)
     revision = study.latest(case)
-    labeled = evidence.annotated.all(axis=1)
+    labeled = evidence.annotated.any(axis=1)
     if revision is not None and labeled.any():
         truth = as_items(study.labelmap(revision).array, case.geometry, evidence.plane)[labeled]
         found = as_items(maps.plain.array, case.geometry, evidence.plane)[labeled]
-        dice[labeled] = mean_dice(truth, found, values)
+        dice[labeled] = mean_dice(truth, found, values, evidence.annotated[labeled])
     return replace(
         evidence, agreement=scores.dice, accuracy_agreement=scores.accuracy,
         label_agreement=per_label, dice=dice,
     )
 
 
-def mean_dice(truth: np.ndarray, found: np.ndarray, values: Sequence[int]) -> np.ndarray:
-    """Dice of each item (row of voxels), mean over the labels in either; NaN where none is."""
+def mean_dice(
+    truth: np.ndarray,
+    found: np.ndarray,
+    values: Sequence[int],
+    annotated: np.ndarray | None = None,
+) -> np.ndarray:
+    """Dice of each item (row of voxels), mean over the labels in either; NaN where none is.
+
+    annotated: bool (items, labels), which labels of an item count; all of them without it.
+    """
     rows = np.full((len(truth), len(values)), np.nan)
     for column, value in enumerate(values):
         one, other = truth == value, found == value
         total = one.sum(axis=1) + other.sum(axis=1)
         both = (one & other).sum(axis=1)
         np.divide(2 * both, total, out=rows[:, column], where=total > 0)
+    if annotated is not None:
+        rows[~annotated] = np.nan
     known = np.isfinite(rows).sum(axis=1)
     dice = np.nansum(rows, axis=1)
     return np.divide(dice, known, out=np.full(len(rows), np.nan), where=known > 0)

@@ -19,7 +19,7 @@ from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.model.inference import original_grid
 from ActiveSegLoopLib.model.islands import drop_islands
 from ActiveSegLoopLib.model.pooling import FeaturePool
-from ActiveSegLoopLib.model.prediction import Predictor, Region, paste
+from ActiveSegLoopLib.model.prediction import Predictor, Region, paste, require_numbers
 from ActiveSegLoopLib.model.sampling import Samples, SampleSettings, entropy, sample
 from ActiveSegLoopLib.selection.map_features import case_features, slice_features
 from ActiveSegLoopLib.study.schema import LabelSchema
@@ -216,11 +216,7 @@ def uncertainty_maps(
             ),
         )
         samples = samples.cpu()
-        if not torch.isfinite(samples.mean).all():
-            raise ModelError(
-                "The model's answer for this image isn't a number (NaN) everywhere; check the "
-                "image's values, or train the model again."
-            )
+        require_numbers(samples.mean)
         regions.append(RegionMaps(box, samples, entropy(samples.mean)))
     return Maps(
         volumes[0].geometry, predictor.model.schema, tuple(regions),

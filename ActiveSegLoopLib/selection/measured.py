@@ -44,7 +44,7 @@ class MeasuredGain:
 
 @dataclass(frozen=True)
 class Target:
-    """How far a Dice is away: units (volumes or slices) and minutes more, each with an interval.
+    """How far a Dice is away: whole units (volumes or slices) and minutes, each with an interval.
 
     Infinite where it isn't reached by the fit, NaN where that or the pace isn't known, 0 where it
     is reached already or by the fit with the labels that there are. untrained: how many units are

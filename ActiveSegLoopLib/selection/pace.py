@@ -78,7 +78,8 @@ class Need:
 
     slices: the median over `cases` labeled volumes; hits: on how many of them each structure (by
     label id) then lies, on average; shares: of the annotated slices that show it (0 to 1), and
-    under "" that show any. Without labeled volumes as if no slice showed two structures.
+    under "" that show any. Without labeled volumes as if no slice showed two structures. unknown:
+    ids of those that count as on every slice, because no label says where they are.
     """
 
     minimum: int
@@ -86,6 +87,7 @@ class Need:
     slices: int
     hits: Mapping[str, float]
     shares: Mapping[str, float]
+    unknown: tuple[str, ...] = ()
 
 
 def slices_needed(
@@ -93,7 +95,8 @@ def slices_needed(
 ) -> Need:
     """The need by the newest labels of up to `limit` cases, in slices of a plane.
 
-    A structure that no case has counts as in an unlabeled study.
+    A structure that no case has counts as in an unlabeled study, unless it was looked for in a
+    whole volume: then none of it is expected.
     """
     ids = study.schema.ids
     newest = [study.latest(case) for role in ("pool", "validation") for case in study.cases(role)]
@@ -102,9 +105,13 @@ def slices_needed(
         revision, study.case(revision.case).geometry
     ), reverse=True)
     counts, hits, shares = [], [], []
+    sought = np.zeros(len(ids), bool)
     for revision in newest[:limit]:
         geometry = study.case(revision.case).geometry
         visible = _visible(study, revision, revision.annotations, geometry, plane)
+        sought |= annotated_slices(
+            revision.annotations, geometry, plane, study.schema
+        ).all(axis=0)
         chosen = cover(visible, minimum)
         if chosen:
             counts.append(len(chosen))
@@ -112,13 +119,18 @@ def slices_needed(
             shares.append([*visible.mean(axis=0), visible.any(axis=1).mean()])
     if not counts:
         hits_each = dict.fromkeys(ids, float(minimum))
-        return Need(minimum, 0, minimum * len(ids), hits_each, dict.fromkeys((*ids, ""), 1.0))
+        shares_each = dict.fromkeys((*ids, ""), 1.0)
+        return Need(minimum, 0, minimum * len(ids), hits_each, shares_each, tuple(ids))
     mean, share = np.array(hits).mean(axis=0), np.array(shares).mean(axis=0)
-    share[share == 0] = 1.0  # of a structure that nobody has drawn nothing is known
-    unseen = int((mean == 0).sum())
-    found = {id: float(value) if value else float(minimum) for id, value in zip(ids, mean)}
-    slices = math.ceil(float(np.median(counts))) + minimum * unseen
-    return Need(minimum, len(counts), slices, found, dict(zip((*ids, ""), share.tolist())))
+    unknown = (mean == 0) & ~sought
+    share[:-1][unknown] = 1.0
+    mean[unknown] = minimum
+    slices = math.ceil(float(np.median(counts))) + minimum * int(unknown.sum())
+    return Need(
+        minimum, len(counts), slices, dict(zip(ids, mean.tolist())),
+        dict(zip((*ids, ""), share.tolist())),
+        tuple(id for id, each in zip(ids, unknown) if each),
+    )
 
 
 def cover(visible: np.ndarray, minimum: int) -> list[int]:

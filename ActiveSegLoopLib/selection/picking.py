@@ -107,10 +107,10 @@ def _allowed(
 def _ranking(candidates: Candidates, strategy: Strategy) -> Ranking:
     ranking = strategy.rank(candidates)
     scores = np.asarray(ranking.scores)
-    if scores.shape != (len(candidates),) or np.isnan(scores).any():
+    if scores.shape != (len(candidates),) or not (scores < np.inf).all():
         raise SelectionError(
             f"The strategy '{strategy.name}' must give one score to each of the "
-            f"{len(candidates)} candidates, and none may be NaN: correct it."
+            f"{len(candidates)} candidates, none NaN or infinitely high: correct it."
         )
     if ranking.note and ranking.note not in candidates.notes:
         candidates.notes.append(ranking.note)

@@ -44,17 +44,19 @@ class LabelQuality:
 
 
 def label_quality(study: Study, seed: int = 0) -> LabelQuality:
-    """The quality by all repeats of the study; without any, everything is NaN.
+    """The quality of today's labels by all repeats of the study; without any, everything is NaN.
 
-    Excluded cases don't count.
+    A slice's newest repeat counts, and none of a label that was changed there since. Excluded cases
+    don't count.
     """
     ids = study.schema.ids
     excluded = study.excluded()
     common, union = np.zeros((0, len(ids))), np.zeros((0, len(ids)))
-    for repeat in study.repeats():
+    told: set[tuple] = set()
+    for repeat in reversed(study.repeats()):
         if repeat.case in excluded:
             continue
-        here = _voxels_per_slice(study, repeat)
+        here = _voxels_per_slice(study, repeat, told)
         common, union = np.concatenate([common, here[0]]), np.concatenate([union, here[1]])
     return LabelQuality(
         pooled_iou(common, union, seed),
@@ -62,13 +64,22 @@ def label_quality(study: Study, seed: int = 0) -> LabelQuality:
     )
 
 
-def _voxels_per_slice(study: Study, repeat: Repeat) -> tuple[np.ndarray, np.ndarray]:
-    """Common and united voxels (slices, labels) of one repeat, on the slices repeated."""
+def _voxels_per_slice(
+    study: Study, repeat: Repeat, told: set[tuple]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Common and united voxels (slices, labels) of one repeat, on the slices repeated.
+
+    0 for those that `told` has, by case, axis, index and label, from newer ones: it takes these in.
+    """
     first, second, known = study.repeated(repeat)
+    counted = np.zeros(first.array.shape, bool)  # slices of two planes cross
+    newest = study.latest(study.case(repeat.case))
+    today = first.array
+    if newest is not None and newest.number != repeat.revision:
+        today = study.labelmap(newest).array
     places = _places(repeat.annotation, first.geometry)
     common = np.zeros((len(places), len(study.schema.labels)), int)
     union = common.copy()
-    counted = np.zeros(first.array.shape, bool)  # slices of two planes cross
     for row, place in enumerate(places):
         new = ~counted[place]
         counted[place] = True
@@ -76,6 +87,11 @@ def _voxels_per_slice(study: Study, repeat: Repeat) -> tuple[np.ndarray, np.ndar
         for column, label in enumerate(study.schema.labels):
             there = known.subsets[:, column][codes] & new
             one, other = first.array[place] == label.value, second.array[place] == label.value
+            key = (repeat.case, len(place), place[-1], label.id)
+            changed = ((today[place] == label.value) != one)[there].any()
+            if key in told or changed or not there.any():
+                continue
+            told.add(key)
             common[row, column] = np.count_nonzero(one & other & there)
             union[row, column] = np.count_nonzero((one | other) & there)
     return common, union

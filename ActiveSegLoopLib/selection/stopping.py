@@ -43,7 +43,8 @@ def gain_rule(
     step = f"{k:g} {thing}{'s' * (k != 1)}"
     if math.isnan(gains[1]):
         return StopRule("gain", None, (), f"No gain can be predicted yet. {fits[1].note}")
-    said = f"the next {step} are expected to bring {100 * gains[1]:+.1f} Dice points"
+    are = "is" if k == 1 else "are"
+    said = f"the next {step} {are} expected to bring {100 * gains[1]:+.1f} Dice points"
     if gains[1] >= SMALL_GAIN:
         return StopRule("gain", False, gains, f"The gain rule says go on: {said}.")
     if math.isnan(gains[0]):
@@ -68,15 +69,18 @@ def gain_rule(
 def sigma_rule(means: Sequence[float], sigma: float = SIGMA, plane: str = "") -> StopRule:
     """Whether the mean P-score changed by less than sigma twice running (Zhang 2020, 2.3).
 
-    means: of the rounds in their order, all of the same plane; those with NaN are left out. The
+    means: of the rounds in their order, all of the same plane; NaN where a round has none, which
+    ends what is running: only the rounds since then count, and none where it is the newest. The
     paper stops at the first such change, which noise brings about as well.
     """
-    known = [float(mean) for mean in means if math.isfinite(mean)]
+    known: list[float] = []
+    for mean in means:
+        known = [*known, float(mean)] if math.isfinite(mean) else []
     changes = tuple(abs(b - a) for a, b in zip(known, known[1:]))[-2:]
     if not changes:
         return StopRule(
             "sigma", None, (),
-            f"The sigma rule needs the P-scores of 3 rounds and has {len(known)}.",
+            f"The sigma rule needs the P-scores of the newest 3 rounds and has {len(known)}.",
         )
     said = " and then ".join(f"{change:.4f}" for change in changes)
     of = f" of {plane} slices" if plane else ""

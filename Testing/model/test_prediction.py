@@ -19,6 +19,17 @@ CPU = torch.device("cpu")
 UPRIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
+class NoNumbers(torch.nn.Module):
+    """A network of weights that became NaN."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.network(image) * torch.nan
+
+
 def two_organs(geometry: Geometry) -> tuple[Volume, np.ndarray]:
     """An image with two separate organs (2) with a tumor (5) in one, and its label map."""
     image = np.zeros(geometry.shape, np.float32)
@@ -196,6 +207,14 @@ def test_another_error_of_the_network_is_no_lack_of_memory(thresholds):
     broken = ShortOfMemory(thresholds.segmenter, 8, RuntimeError("size mismatch"))
     with pytest.raises(RuntimeError, match="size mismatch"):
         Predictor(replace(thresholds, segmenter=broken), CPU).segment([image])
+
+
+def test_an_answer_that_is_no_number_is_an_error_and_no_empty_segmentation(thresholds):
+    image, _ = two_organs(Geometry((24, 24, 60), (1, 1, 1)))
+    with pytest.raises(ModelError, match="isn't a number"):
+        Predictor(replace(thresholds, segmenter=NoNumbers(thresholds.segmenter)), CPU).segment(
+            [image]
+        )
 
 
 def test_a_gpu_too_small_for_any_piece_hands_over_to_the_cpu_with_a_warning(

@@ -6,8 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ActiveSegLoopLib.errors import SelectionError
+from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.selection.budget import plan_budget
 from ActiveSegLoopLib.selection.pace import cover, measure_pace, slices_needed
+from ActiveSegLoopLib.study import Annotation
+from Testing.selection.synthetic import GRID, structures
 
 visible = st.integers(1, 4).flatmap(
     lambda labels: st.lists(
@@ -63,6 +66,22 @@ def test_the_slices_needed_come_from_the_labeled_volumes(history):
     assert (need.cases, need.slices) == (1, 3), "slices 9 to 12 show both"
     assert need.hits == {"ball": 3, "rod": 3}
     assert need.shares == pytest.approx({"ball": 11 / 16, "rod": 5 / 16, "": 12 / 16})
+
+
+def test_a_structure_that_was_looked_for_and_is_nowhere_gets_no_time(history):
+    without = structures().array
+    without[without == 2] = 0
+    case, other = history.add(2)
+    history.study.add_revision(
+        case, Volume(without, GRID), Annotation(classes=("ball",)), seconds={"ball": 220}
+    )
+    plan = plan_budget(history.study, 60)
+    assert plan.rows[0].structures["rod"] > 0
+    assert "No label shows rod: planned as if on every slice." in plan.notes
+    history.study.add_revision(case, Volume(without, GRID), seconds={"ball": 220, "rod": 100})
+    plan = plan_budget(history.study, 60)
+    assert plan.rows[0].case == other.name and plan.rows[0].structures["rod"] == 0
+    assert "No time is planned for rod: looked for, and in no labeled volume." in plan.notes
 
 
 def test_an_hour_is_spread_over_as_many_volumes_as_it_allows(history):

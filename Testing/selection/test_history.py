@@ -137,7 +137,9 @@ def test_a_steep_curve_goes_on_and_a_flat_or_falling_one_stops():
         ([0.7, 0.8, 0.801], False),
         ([0.8, 0.801, 0.7], False),
         ([0.7, 0.8, 0.801, 0.804], True),
-        ([0.8, math.nan, 0.801, 0.804], True),
+        ([math.nan, 0.8, 0.801, 0.804], True),
+        ([0.8, math.nan, 0.801, 0.804], None),  # these are of two rounds running only
+        ([0.8, 0.801, 0.804, math.nan], None),  # nothing is known of the newest round
     ],
 )
 def test_the_sigma_rule_asks_for_two_small_changes_running(means, fires):

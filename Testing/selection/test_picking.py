@@ -124,7 +124,7 @@ def test_a_candidate_of_minus_infinity_is_never_picked():
     assert picked(found, by_score([1, -np.inf, 0])) == [("a", 0), ("a", 2)]
 
 
-@pytest.mark.parametrize("scores", [[0, np.nan, 1], [0, 1]])
+@pytest.mark.parametrize("scores", [[0, np.nan, 1], [0, np.inf, 1], [0, 1]])
 def test_a_strategy_without_a_number_for_each_is_refused(scores):
     with pytest.raises(SelectionError, match="'told' must give one score to each of the 3"):
         picked(candidates(made_case(slices=3)), by_score(scores))

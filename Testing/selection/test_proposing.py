@@ -90,6 +90,20 @@ def test_attention_is_compared_with_the_true_dice_of_what_is_labeled(study):
     assert ("P-DSC" in found[0].reason) != ("entropy, as the attention's rank" in found[0].reason)
 
 
+def test_labels_that_nobody_looked_for_do_not_hide_how_good_the_attention_is(study):
+    attentive = Predictor(model(attention=True), torch.device("cpu"))
+    first = study.schema.ids[0]
+    for name in ("c2", "c3"):
+        case = study.case(name)
+        study.add_revision(case, truth(case), Annotation(classes=(first,)))
+    said = []
+    propose(
+        study, "slice", 3, "attention", predictor=attentive,
+        report=lambda kind, text="", **data: said.append(text),
+    )
+    assert not any("Fewer than 8 labeled slices" in text for text in said)
+
+
 def test_the_agreement_is_noted_with_the_plane_that_was_looked_at(study):
     newest = [study.latest(case) for case in study.cases("pool")]
     started = study.start_round("zhang2020", {}, 0, [item for item in newest if item])

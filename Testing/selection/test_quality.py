@@ -77,6 +77,32 @@ def test_a_class_that_was_not_repeated_stays_unknown(history):
     assert quality.overall.iou == quality.structures["ball"].iou
 
 
+def test_labels_that_were_changed_since_they_were_repeated_do_not_count(history):
+    case = history.add(1)[0]
+    history.label(case)
+    bad = structures(shift=3)
+    history.study.add_repeat(case, bad, Annotation({"axial": (4, 6, 7, 8)}))
+    assert label_quality(history.study).is_good is False
+    better = structures().array
+    better[4] = structures(shift=1).array[4]
+    history.study.add_revision(case, Volume(better, GRID))
+    quality = label_quality(history.study)
+    assert quality.overall.slices == 3, "slice 4 was labeled anew"
+    history.study.add_revision(case, structures(shift=1))
+    assert not label_quality(history.study).is_measured
+
+
+def test_of_a_slice_labeled_a_third_time_the_newest_labels_count(history):
+    case = history.add(1)[0]
+    history.label(case)
+    rows = Annotation({"axial": (5, 7, 8, 10)})
+    history.study.add_repeat(case, structures(shift=3), rows)
+    history.study.add_repeat(case, structures(), Annotation(rows.slices, ("ball",)))
+    quality = label_quality(history.study)
+    assert quality.structures["ball"].iou == 1 and quality.structures["ball"].slices == 4
+    assert quality.structures["rod"].slices == 1, "it was repeated once, in slice 10"
+
+
 def tall(slices=33):
     """Labels that hardly change from slice to slice, and such that do."""
     z, y, x = np.indices((slices, 30, 30))

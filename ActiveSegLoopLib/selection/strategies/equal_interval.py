@@ -25,4 +25,5 @@ def equal_interval(candidates: Candidates) -> Ranking:
     wanted = np.floor(start + interval * np.arange(candidates.count))
     wanted = wanted[wanted < total]
     away = np.abs(places[:, None] - wanted[None]).min(axis=1)
-    return Ranking(-away, f"every {interval:.3g}th slice of what is left")
+    which = "every slice" if interval == 1 else f"one slice in {interval:.3g}"
+    return Ranking(-away, f"{which} of what is left")
