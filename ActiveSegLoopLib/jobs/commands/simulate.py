@@ -149,13 +149,16 @@ def run(options: Namespace, job: Job) -> None:
     """Begin or go on with an experiment, and write its results."""
     experiment = _experiment(options)
     job.log.folder = experiment.folder / "logs"
-    from ActiveSegLoopLib.jobs.simulating import do_runs, do_runs_in
+    from ActiveSegLoopLib.jobs.simulating import do_runs, do_runs_in, wait_for_others
     from ActiveSegLoopLib.simulation.reporting import write_results
 
     if options.jobs > 1 and part_and_parts()[1] == 1:
         do_runs_in(experiment, options.device, job, options.jobs, options.threads)
     else:
         do_runs(experiment, options.device, job)
+    if not job.is_first:
+        return  # The first process of torchrun's writes the results, once, of all of them.
+    wait_for_others(experiment, job)
     result = write_results(experiment)
     job.result(
         f"{result.table}\n\nEverything is in {experiment.folder}: {', '.join(result.files)}.",
