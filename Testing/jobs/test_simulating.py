@@ -196,6 +196,11 @@ def test_seeds_do_not_draw_test_cases_where_a_folder_names_them(data, tmp_path, 
     (["--test", 6], "leaves none"),
     (["--test-images", "nowhere"], "--test-labels"),
     (["--classes", "3:liver"], "isn't a label"),
+    (["--classes", f"{CLASSES},9=kidney"], "the value 9 that --classes calls 'kidney'"),
+    (["--strategy", "entropy,attention"], "simulation-attention, zhang2020"),
+    (["--strategy", "variance", "--passes", 1], "--passes 2 or more"),
+    (["--start", 80], "has 80 slices"),
+    (["--tolerance", 1], "--corrected"),
 ])
 def test_what_can_not_be_done_is_one_sentence(data, tmp_path, capsys, more, said):
     assert call(*options(data, tmp_path / "out", *more)) == 1

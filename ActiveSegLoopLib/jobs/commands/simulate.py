@@ -190,7 +190,8 @@ def _experiment(options: Namespace) -> Experiment:
 
 
 def _strategies(options: Namespace) -> ExperimentSettings:
-    from ActiveSegLoopLib.selection.strategies import DEFAULTS, FIRST, get_strategy
+    from ActiveSegLoopLib.selection.strategies import DEFAULTS, FIRST
+    from ActiveSegLoopLib.simulation.checking import require_possible
     from ActiveSegLoopLib.simulation.settings import ExperimentSettings
 
     if options.resplit and options.test_images is not None:
@@ -202,8 +203,7 @@ def _strategies(options: Namespace) -> ExperimentSettings:
         chosen = (DEFAULTS[unit] if name == "default" else name for name in given["strategies"])
         given["strategies"] = tuple(chosen)
     settings = ExperimentSettings(**{"initial": FIRST[unit], **given})
-    for name in (*settings.strategies, settings.initial):
-        get_strategy(name, unit)
+    require_possible(settings)
     return settings
 
 
