@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import SimpleITK as sitk
+
 from ActiveSegLoopLib.errors import ImageError
 from ActiveSegLoopLib.images.dicom import read_series, require_not_one_of_many
 from ActiveSegLoopLib.images.finite import require_finite
-from ActiveSegLoopLib.images.itk import from_sitk
+from ActiveSegLoopLib.images.geometry import Geometry
+from ActiveSegLoopLib.images.itk import from_sitk, geometry_of
 from ActiveSegLoopLib.images.labels import whole_labels
 from ActiveSegLoopLib.images.opening import open_image
+from ActiveSegLoopLib.images.quiet import quiet_itk
 from ActiveSegLoopLib.images.segmentation import read_segmentation
 from ActiveSegLoopLib.images.volume import Volume
 
@@ -34,6 +38,27 @@ def read_image(path: str | os.PathLike, series: str | None = None) -> Volume:
         volume = from_sitk(image, path)
     require_finite(volume.array, path)
     return volume
+
+
+def read_geometry(path: str | os.PathLike) -> Geometry | None:
+    """The grid of a 3D image file by its header, without reading the voxels.
+
+    None where a header doesn't tell it, as for a DICOM folder; what is wrong with a file is told
+    by read_image.
+    """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    with quiet_itk():
+        try:
+            reader.ReadImageInformation()
+        except RuntimeError:
+            return None
+    if reader.GetDimension() != 3:
+        return None
+    try:
+        return geometry_of(reader, path)
+    except ImageError:
+        return None
 
 
 def read_labelmap(path: str | os.PathLike) -> Volume:

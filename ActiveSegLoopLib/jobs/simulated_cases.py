@@ -46,11 +46,21 @@ def find_simulated(options: Namespace) -> list[SimulatedCase]:
 
 
 def schema_of(text: str | None, cases: Sequence[SimulatedCase]) -> LabelSchema:
-    """The labels given as "1=a,2=b", or one for each value in the label files."""
-    if text is not None:
-        return LabelSchema.parse(text)
+    """The labels given as "1=a,2=b", or one for each value in the label files.
+
+    Raises SimulationError for a value that no label file holds: nothing could learn it.
+    """
     from ActiveSegLoopLib.simulation.truth import values_in
 
+    if text is not None:
+        schema = LabelSchema.parse(text)
+        absent = sorted(schema.names.keys() - set(values_in(cases, schema.names)))
+        if absent:
+            raise SimulationError(
+                f"No label file holds the value {absent[0]} that --classes calls "
+                f"'{schema.names[absent[0]]}': leave it out, or give the value that the files have."
+            )
+        return schema
     values = values_in(cases)
     if not values:
         raise SimulationError("The label files hold nothing but background.")

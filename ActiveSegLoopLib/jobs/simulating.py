@@ -22,6 +22,7 @@ from ActiveSegLoopLib.simulation.experiment import Experiment
 from ActiveSegLoopLib.simulation.records import finished_rounds, is_finished
 
 _SECONDS_BETWEEN_LOOKS = 0.2
+_SECONDS_BETWEEN_LOOKS_AT_OTHERS = 1.0
 # A training step, and what it waits for, ends within this time.
 _SECONDS_TO_STOP = 120.0
 
@@ -66,6 +67,21 @@ def do_runs_in(experiment: Experiment, device: str, job: Job, jobs: int, threads
                 job.problem(event["text"])
     if job.should_stop():
         raise Cancelled(_how_to_go_on(experiment.folder))
+
+
+def wait_for_others(experiment: Experiment, job: Job) -> None:
+    """Until no other process is at a run. Raises Cancelled when asked to stop."""
+    from ActiveSegLoopLib.simulation.doing import is_being_done
+
+    left = [key for key in experiment.runs() if is_being_done(experiment, key)]
+    if left:
+        job.report(
+            "message", text=f"Waiting for {counted(len(left), 'run')} that other processes do."
+        )
+    while left:
+        job.should_stop.require_going_on(_how_to_go_on(experiment.folder))
+        time.sleep(_SECONDS_BETWEEN_LOOKS_AT_OTHERS)
+        left = [key for key in left if is_being_done(experiment, key)]
 
 
 class _Teller:

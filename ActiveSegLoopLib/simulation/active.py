@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -39,7 +39,8 @@ class ActiveRun(Run):
         if number == 0 and self.key.strategy not in (START, FULL):
             return finished_rounds(self.experiment, RunKey(START, self.key.seed))[0]
         lap = Laps()
-        batch = self._batch(number)
+        asked = self._batch(number)
+        batch = asked["proposals"]
         lap("propose")
         effort = self._label(batch, number)
         lap("label")
@@ -59,21 +60,28 @@ class ActiveRun(Run):
             "effort": asdict(effort),
             **tested,
             "batch": batch,
+            "notes": asked["notes"],
             "seconds": lap.seconds,
             "versions": dict(current.versions),
             "settings": dict(current.settings),
         }
 
-    def _batch(self, number: int) -> list[dict]:
-        """The proposals of a round, made once: after a kill the very same are labeled."""
+    def _batch(self, number: int) -> dict[str, list]:
+        """The "proposals" of a round and the strategy's "notes" on them.
+
+        Made once: after a kill the very same are labeled.
+        """
         path = self.folder / "batches" / f"round-{number:02d}.json"
         if not path.exists():
-            found = self._propose(number)
+            notes: list[str] = []
+            found = {"proposals": self._propose(number, notes), "notes": notes}
             with atomic_write(path) as temporary:
                 temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
+        # Earlier versions kept the proposals alone.
+        return found if isinstance(found, Mapping) else {"proposals": found, "notes": []}
 
-    def _propose(self, number: int) -> list[dict]:
+    def _propose(self, number: int, notes: list[str]) -> list[dict]:
         if number > 0 and self.lines[-1]["share"] >= 1:
             return []
         if self.key.strategy == FULL:
@@ -82,13 +90,13 @@ class ActiveRun(Run):
                 for case in self.study.cases("pool")
             ]
         try:
-            return [proposal.to_dict() for proposal in self._asked(number)]
+            return [proposal.to_dict() for proposal in self._asked(number, notes)]
         except NothingLeft:
             if number == 0:
                 raise
             return []  # The rules keep back what isn't labeled: the run ends here.
 
-    def _asked(self, number: int) -> list[Proposal]:
+    def _asked(self, number: int, notes: list[str]) -> list[Proposal]:
         settings, first = self.settings, number == 0
         return propose(
             self.study,
@@ -105,8 +113,22 @@ class ActiveRun(Run):
             passes=settings.passes,
             round_index=number,
             rounds=settings.rounds,
+            report=self._noting(notes),
             should_stop=self.place.should_stop,
         )
+
+    def _noting(self, notes: list[str]) -> Callable[..., None]:
+        """Keeps what the strategy says of its choice, and reports all else."""
+
+        def report(kind: str, **data) -> None:
+            if kind == "message":
+                notes.append(data["text"])
+                return
+            if kind == "warning":
+                data["text"] = f"{self.key.name}: {data['text']}"
+            self.place.report(kind, **data)
+
+        return report
 
     def _label(self, batch: Sequence[dict], number: int) -> LabelingEffort:
         slices: dict[str, list[int] | None] = {}

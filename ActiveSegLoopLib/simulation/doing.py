@@ -17,6 +17,7 @@ from ActiveSegLoopLib.study.files import make_folder
 from ActiveSegLoopLib.study.locks import ProcessLock
 
 _SECONDS_BETWEEN_LOOKS = 1.0
+_LOCK = ".lock"
 _RUNS = {ExperimentSettings.KIND: ActiveRun, VirtueSettings.KIND: VirtueRun}
 
 
@@ -34,7 +35,7 @@ def do_run(experiment: Experiment, key: RunKey, place: Place) -> bool:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
     folder = experiment.run_folder(key)
     make_folder(folder)
-    lock = ProcessLock.acquire(folder / ".lock")
+    lock = ProcessLock.acquire(folder / _LOCK)
     if lock is None:
         return False
     try:
@@ -43,3 +44,9 @@ def do_run(experiment: Experiment, key: RunKey, place: Place) -> bool:
     finally:
         lock.release()
     return True
+
+
+def is_being_done(experiment: Experiment, key: RunKey) -> bool:
+    """Whether a run isn't finished and a living process is at it."""
+    lock = experiment.run_folder(key) / _LOCK
+    return not is_finished(experiment, key) and ProcessLock.is_held(lock)

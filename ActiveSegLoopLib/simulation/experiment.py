@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ActiveSegLoopLib.errors import SimulationError
+from ActiveSegLoopLib.images.reading import read_geometry
 from ActiveSegLoopLib.simulation.run_key import RunKey
 from ActiveSegLoopLib.simulation.settings import ExperimentSettings
 from ActiveSegLoopLib.simulation.virtue_settings import VirtueSettings
@@ -83,7 +84,7 @@ class Experiment:
                 f"{new.folder} isn't empty and holds no experiment; choose another --out."
             )
         _check_cases(new.cases)
-        _check_pool(settings, len(new.role("pool")))
+        _check_pool(new)
         content = {
             "kind": settings.KIND, "settings": asdict(settings), "schema": schema.to_dict(),
             "cases": [case.to_dict() for case in new.cases],
@@ -170,13 +171,32 @@ def _settings(kind: str, values: Mapping) -> Settings:
     return known(**{**values, **lists})
 
 
-def _check_pool(settings: Settings, cases: int) -> None:
-    """Where whole volumes are chosen, some must be left to choose from after the start."""
-    if getattr(settings, "unit", None) == "volume" and settings.start >= cases:
+def _check_pool(experiment: Experiment) -> None:
+    """Some slices or volumes must be left to choose from after the start, in each seed's pool."""
+    settings = experiment.settings
+    if not isinstance(settings, ExperimentSettings):
+        return
+    sizes = {case.name: _units_of(case, settings) for case in experiment.cases}
+    if None in sizes.values():
+        return  # It can't be told cheaply; such a run ends after its start.
+    fewest = min(
+        sum(sizes[case.name] for case in experiment.cases_of(seed) if case.role == "pool")
+        for seed in settings.seed_numbers()
+    )
+    if settings.start >= fewest:
         raise SimulationError(
-            f"The pool has {cases} volumes and {settings.start} are labeled to begin with, so that "
-            "none is left to choose: give a smaller --start, or more images."
+            f"The pool has {fewest} {settings.unit}{'s' * (fewest != 1)} and {settings.start} are "
+            "labeled to begin with, so that none is left to choose: give a smaller --start, or "
+            "more images."
         )
+
+
+def _units_of(case: SimulatedCase, settings: ExperimentSettings) -> int | None:
+    """How many units of a case there are to label; None where no header tells the slices."""
+    if settings.unit == "volume":
+        return 1
+    grid = read_geometry(case.images[0]) if case.images else None
+    return None if grid is None else grid.shape[grid.axis_of(settings.plane)]
 
 
 def _check_cases(cases: Sequence[SimulatedCase]) -> None:

@@ -30,9 +30,10 @@ def results_table(summary: Mapping) -> str:
 def _heading(summary: Mapping) -> str:
     settings, full = summary["settings"], summary["full"]
     lines = [
-        f"{summary['pool_cases']} pool cases, {summary['test_cases']} test cases that no model "
-        f"sees; {settings['seeds']} seeds; {settings['start']} {settings['unit']}s to begin with "
-        f"({settings['initial']}), then {settings['step']} a round."
+        f"{counted(summary['pool_cases'], 'pool case')}, "
+        f"{counted(summary['test_cases'], 'test case')} that no model sees; "
+        f"{counted(settings['seeds'], 'seed')}; {counted(settings['start'], settings['unit'])} to "
+        f"begin with ({settings['initial']}), then {settings['step']} a round."
     ]
     if full["mean_dice"] is not None:
         per_label = ", ".join(f"{name} {number(value, 3)}" for name, value in full["dice"].items())
@@ -83,10 +84,11 @@ def _compared(summary: Mapping) -> list[str]:
     has = "has" if len(behind) == 1 else "have"
     unit = summary["settings"]["unit"]
     if rounds == 0:
-        return [f"Nothing is compared: {named} {has} no first round with {ahead} {unit}s."]
+        return [f"Nothing is compared: {named} {has} no first round with {counted(ahead, unit)}."]
     last = runs[0]["units"][rounds - 1]
     return [
-        f"All runs are compared up to {last} {unit}s only: {named} {has} no round with {ahead}."
+        f"All runs are compared up to {counted(last, unit)} only: {named} {has} no round with "
+        f"{ahead}."
     ]
 
 
@@ -203,6 +205,11 @@ def columns(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
+def counted(count: int, thing: str) -> str:
+    """A number of things: "1 seed", "4 seeds"."""
+    return f"{count} {thing}{'s' * (count != 1)}"
+
+
 def number(value: float | None, digits: int, sign: bool = False) -> str:
     """A number with so many digits behind the point; "-" for None."""
     return "-" if value is None else f"{value:{'+' if sign else ''}.{digits}f}"
@@ -222,4 +229,4 @@ def needed(found: Mapping | None, unit: str) -> str:
     """The budget at which the mean curve reached a target."""
     if found is None:
         return "not reached"
-    return f"{found['units']} {unit}s ({percent(found['share'])})"
+    return f"{counted(found['units'], unit)} ({percent(found['share'])})"

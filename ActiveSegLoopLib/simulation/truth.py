@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ActiveSegLoopLib.errors import SimulationError
+from ActiveSegLoopLib.images.labels import present_values
 from ActiveSegLoopLib.images.reading import read_labelmap
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.simulation.experiment import Experiment, SimulatedCase
@@ -70,9 +71,16 @@ class Truth:
         )
 
 
-def values_in(cases) -> list[int]:
-    """All values but 0 that the label files of these cases hold, sorted."""
+def values_in(
+    cases: Sequence[SimulatedCase], wanted: Collection[int] | None = None
+) -> list[int]:
+    """All values but 0 that the label files of these cases hold, sorted.
+
+    wanted: no more files are read once all of these are found.
+    """
     found: set[int] = set()
     for case in cases:
-        found |= set(np.unique(read_labelmap(case.labels).array).tolist())
-    return sorted(int(value) for value in found - {0})
+        if wanted is not None and found.issuperset(wanted):
+            break
+        found.update(present_values(read_labelmap(case.labels).array))
+    return sorted(found)

@@ -11,7 +11,7 @@ from ActiveSegLoopLib.selection.curves import upper_concave_hull
 from ActiveSegLoopLib.simulation.experiment import Experiment
 from ActiveSegLoopLib.simulation.records import finished_rounds, is_finished, plain
 from ActiveSegLoopLib.simulation.run_key import RunKey
-from ActiveSegLoopLib.simulation.tables import columns, number, percent
+from ActiveSegLoopLib.simulation.tables import columns, counted, number, percent
 from ActiveSegLoopLib.simulation.virtue_settings import Virtues, VirtueSettings
 
 # What is compared: which points, and what effort is (Zharov 2022, sections 3.1 and 3.3).
@@ -60,8 +60,9 @@ def virtues_table(summary: Mapping) -> str:
     """The comparisons as text, each point with its effort; "*" is on the best trajectory."""
     settings = summary["settings"]
     blocks = [
-        f"{summary['pool_cases']} pool cases, {summary['test_cases']} test cases that no model "
-        f"sees; median of {settings['seeds']} seeds. Trained on all labels: Dice "
+        f"{counted(summary['pool_cases'], 'pool case')}, "
+        f"{counted(summary['test_cases'], 'test case')} that no model sees; median of "
+        f"{counted(settings['seeds'], 'seed')}. Trained on all labels: Dice "
         f"{number(summary['full'], 4)}, which is the performance 100 %."
         + ("" if summary["finished"] else " Not all runs are finished.")
     ]
@@ -95,12 +96,12 @@ def _point(virtues: Virtues, lines: Sequence[Mapping]) -> dict:
 
 def _compared(name: str, points: Sequence[Mapping]) -> dict:
     """The points by their effort, and which of them lie on the upper concave hull."""
-    counted = {
+    varied = {
         QUALITY: ("quality", "diversity"), COMPLETENESS: ("diversity", "completeness"),
         ALL: ("quality", "diversity", "completeness"),
     }[name]
-    effort = [float(np.prod([point[virtue] for virtue in counted])) for point in points]
+    effort = [float(np.prod([point[virtue] for virtue in varied])) for point in points]
     order = np.argsort(effort, kind="stable")
     points, effort = [points[i] for i in order], [effort[i] for i in order]
     hull = upper_concave_hull(effort, [point["performance"] for point in points])
-    return {"virtues": counted, "effort": effort, "points": points, "hull": hull}
+    return {"virtues": varied, "effort": effort, "points": points, "hull": hull}

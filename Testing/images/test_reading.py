@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from ActiveSegLoopLib.errors import ImageError
 from ActiveSegLoopLib.images.itk import to_sitk
-from ActiveSegLoopLib.images.reading import read_image, read_labelmap
+from ActiveSegLoopLib.images.reading import read_geometry, read_image, read_labelmap
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_volume
 
@@ -147,3 +147,14 @@ def test_a_mask_is_stored_as_zeros_and_ones(a_volume, tmp_path):
     mask = a_volume.array > 0
     write_volume(tmp_path / "mask.nii.gz", Volume(mask, a_volume.geometry))
     assert np.array_equal(read_labelmap(tmp_path / "mask.nii.gz").array, mask)
+
+
+@pytest.mark.parametrize("ending", ["nii.gz", "nrrd", "mha"])
+def test_a_header_tells_the_grid_without_the_voxels(ending, a_volume, tmp_path):
+    path = tmp_path / f"image.{ending}"
+    sitk.WriteImage(to_sitk(a_volume), str(path))
+    assert read_geometry(path).difference(read_image(path).geometry) is None
+    sitk.WriteImage(to_sitk(a_volume)[:, :, 0], str(tmp_path / "flat.nii.gz"))
+    (tmp_path / "text.nii.gz").write_text("no image")
+    for name in ("flat.nii.gz", "text.nii.gz", "missing.nii.gz", ""):
+        assert read_geometry(tmp_path / name) is None, name

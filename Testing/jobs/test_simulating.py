@@ -12,6 +12,7 @@ import pytest
 from ActiveSegLoopLib.jobs.command_line import make_parser
 from ActiveSegLoopLib.jobs.simulated_cases import find_simulated
 from ActiveSegLoopLib.simulation.experiment import Experiment
+from ActiveSegLoopLib.study.locks import ProcessLock
 from Testing.jobs.conftest import LIVER, SPLEEN
 from Testing.jobs.running import call, environment, run, start
 from Testing.simulation.experiments import without_times
@@ -74,6 +75,54 @@ def test_the_processes_of_torchrun_share_the_runs_out(finished, data, tmp_path):
     assert ran.returncode == 0, ran.stderr
     assert lines_of(tmp_path / "two") == lines_of(finished)
     assert json.loads((tmp_path / "two" / "summary.json").read_text(encoding="utf-8"))["finished"]
+
+
+@pytest.fixture
+def unfinished(finished, tmp_path):
+    """The experiment without its last round, which another process is at; and how that ends it."""
+    out = tmp_path / "unfinished"
+    shutil.copytree(finished, out)
+    run = out / "runs" / "random-seed-0"
+    whole = (run / "rounds.jsonl").read_text()
+    (run / "rounds.jsonl").write_text(whole.splitlines(keepends=True)[0])
+    (out / "summary.json").unlink()
+    lock = ProcessLock.acquire(run / ".lock")
+
+    def end(*_):
+        (run / "rounds.jsonl").write_text(whole)
+        lock.release()
+
+    yield out, end
+    lock.release()
+
+
+def test_the_results_wait_for_the_runs_of_other_processes(unfinished, monkeypatch, capsys):
+    out, end = unfinished
+    monkeypatch.setattr("ActiveSegLoopLib.jobs.simulating.time.sleep", end)
+    assert call("simulate", "--out", out, "--device", "cpu") == 0
+    printed = capsys.readouterr()
+    assert "Waiting for 1 run that other processes do." in printed.err
+    assert "AUBC" in printed.out and "Not all runs are finished" not in printed.out
+    assert json.loads((out / "summary.json").read_text(encoding="utf-8"))["finished"]
+
+
+def test_who_waits_for_other_processes_can_be_stopped(unfinished, tmp_path, capsys):
+    out, _ = unfinished
+    (tmp_path / "stop").touch()
+    ask = ("simulate", "--out", out, "--device", "cpu", "--cancel-file", tmp_path / "stop")
+    assert call(*ask) == 130
+    assert f"simulate --out {out}" in capsys.readouterr().err
+    assert not (out / "summary.json").exists()
+
+
+def test_only_the_first_process_of_torchruns_writes_results(unfinished, monkeypatch, capsys):
+    out, end = unfinished
+    end()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank, written in (("1", False), ("0", True)):
+        monkeypatch.setenv("RANK", rank)
+        assert call("simulate", "--out", out, "--device", "cpu") == 0
+        assert ("AUBC" in capsys.readouterr().out) == (out / "summary.json").exists() == written
 
 
 def test_after_a_kill_two_processes_go_on_and_come_to_the_same(finished, data, tmp_path):
@@ -147,6 +196,11 @@ def test_seeds_do_not_draw_test_cases_where_a_folder_names_them(data, tmp_path, 
     (["--test", 6], "leaves none"),
     (["--test-images", "nowhere"], "--test-labels"),
     (["--classes", "3:liver"], "isn't a label"),
+    (["--classes", f"{CLASSES},9=kidney"], "the value 9 that --classes calls 'kidney'"),
+    (["--strategy", "entropy,attention"], "simulation-attention, zhang2020"),
+    (["--strategy", "variance", "--passes", 1], "--passes 2 or more"),
+    (["--start", 80], "has 80 slices"),
+    (["--tolerance", 1], "--corrected"),
 ])
 def test_what_can_not_be_done_is_one_sentence(data, tmp_path, capsys, more, said):
     assert call(*options(data, tmp_path / "out", *more)) == 1

@@ -51,6 +51,28 @@ def test_a_pool_that_the_start_uses_up_is_refused(tmp_path):
     assert begin(tmp_path, start=3, **volumes).settings.start == 3
 
 
+def test_a_start_on_all_slices_of_a_seeds_pool_is_refused_and_they_are_counted(tmp_path):
+    axial, sagittal = 4 * 16, 4 * 24
+    for start in (axial, 500):
+        with pytest.raises(SimulationError, match=f"has 64 slices and {start} are labeled"):
+            begin(tmp_path, start=start)
+    assert not (tmp_path / "experiment").exists()
+    assert begin(tmp_path / "other", start=axial, plane="sagittal").settings.start < sagittal
+    assert begin(tmp_path, start=axial - 1).settings.start == axial - 1
+    # All but two cases in one group: a seed that draws it to test has two volumes left.
+    cases = [replace(case, role="pool", group="big") for case in make_cases(tmp_path / "images")]
+    cases[:2] = [replace(case, role="test", group=case.name) for case in cases[:2]]
+    drawn = settings(resplit=True, seeds=20, start=32)
+    fewest = min(
+        sum(case.role == "pool" for case in replace(
+            begin(tmp_path / "drawn"), settings=drawn, cases=tuple(cases)).cases_of(seed))
+        for seed in range(20)
+    )
+    assert fewest == 2
+    with pytest.raises(SimulationError, match="has 32 slices"):
+        Experiment.begin(tmp_path / "out", drawn, SCHEMA, cases)
+
+
 @pytest.mark.parametrize("name", ["min_distance_mm", "tolerance_mm"])
 @pytest.mark.parametrize("distance", [-2.0, math.nan, math.inf])
 def test_a_distance_that_there_is_not_is_refused(name, distance):

@@ -149,13 +149,16 @@ def run(options: Namespace, job: Job) -> None:
     """Begin or go on with an experiment, and write its results."""
     experiment = _experiment(options)
     job.log.folder = experiment.folder / "logs"
-    from ActiveSegLoopLib.jobs.simulating import do_runs, do_runs_in
+    from ActiveSegLoopLib.jobs.simulating import do_runs, do_runs_in, wait_for_others
     from ActiveSegLoopLib.simulation.reporting import write_results
 
     if options.jobs > 1 and part_and_parts()[1] == 1:
         do_runs_in(experiment, options.device, job, options.jobs, options.threads)
     else:
         do_runs(experiment, options.device, job)
+    if not job.is_first:
+        return  # The first process of torchrun's writes the results, once, of all of them.
+    wait_for_others(experiment, job)
     result = write_results(experiment)
     job.result(
         f"{result.table}\n\nEverything is in {experiment.folder}: {', '.join(result.files)}.",
@@ -187,7 +190,8 @@ def _experiment(options: Namespace) -> Experiment:
 
 
 def _strategies(options: Namespace) -> ExperimentSettings:
-    from ActiveSegLoopLib.selection.strategies import DEFAULTS, FIRST, get_strategy
+    from ActiveSegLoopLib.selection.strategies import DEFAULTS, FIRST
+    from ActiveSegLoopLib.simulation.checking import require_possible
     from ActiveSegLoopLib.simulation.settings import ExperimentSettings
 
     if options.resplit and options.test_images is not None:
@@ -199,8 +203,7 @@ def _strategies(options: Namespace) -> ExperimentSettings:
         chosen = (DEFAULTS[unit] if name == "default" else name for name in given["strategies"])
         given["strategies"] = tuple(chosen)
     settings = ExperimentSettings(**{"initial": FIRST[unit], **given})
-    for name in (*settings.strategies, settings.initial):
-        get_strategy(name, unit)
+    require_possible(settings)
     return settings
 
 
