@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ActiveSegLoopLib.errors import ActiveSegLoopError
+from ActiveSegLoopLib.images.opening import no_access
 from ActiveSegLoopLib.study.naming import case_name, image_stem, safe_name, unique_name
 
 # The endings by which a folder of volumes is told from a DICOM folder.
@@ -41,8 +42,9 @@ def find_cases(
     A folder stands for the volumes in it, sorted by name; one without any is a DICOM folder, a
     single image. `channels` None makes each image a case; a number N joins NAME_0000 ... to the
     case NAME, as nnU-Net names them. Images of one name in several folders are called after these
-    too. `problem` hears why something makes no case: a path that doesn't exist, a channel that is
-    missing, two images of one name in one folder; without it that raises ActiveSegLoopError.
+    too. `problem` hears why something makes no case: a path that doesn't exist or may not be read,
+    a channel that is missing, two images of one name in one folder; without it that raises
+    ActiveSegLoopError.
     """
     problem = problem or _raise
     found: dict[str, list[_Part]] = {}
@@ -109,19 +111,24 @@ def _fault(name: str, group: Sequence[_Part], channels: int) -> str | None:
 def _images(paths: Sequence[Path], problem: Callable[[str], None]) -> list[Path]:
     images: dict[Path, None] = {}  # a file named twice, directly and by its folder, counts once
     for path in paths:
-        if not path.exists():
-            problem(f"{path} doesn't exist.")
-            continue
-        inside = _volumes_in(path) if path.is_dir() else []
-        images |= dict.fromkeys(inside or [path])
+        try:
+            if path.exists():
+                images |= dict.fromkeys(_volumes_in(path) or [path])
+            else:
+                problem(f"{path} doesn't exist.")
+        except OSError as error:
+            problem(no_access(path, error))
     return list(images)
 
 
 def left_out(paths: Sequence[Path]) -> Iterator[str]:
     """What find_cases doesn't take, in sentences: DICOM files of folders that hold volumes."""
     for folder in paths:
-        volumes = _volumes_in(folder) if folder.is_dir() else []
-        files = [path for path in sorted(folder.iterdir()) if _is_dicom(path)] if volumes else []
+        try:
+            volumes = _volumes_in(folder)
+            files = [p for p in sorted(folder.iterdir()) if _is_dicom(p)] if volumes else []
+        except OSError:
+            continue  # find_cases has said so
         if files:
             yield (
                 f"{folder} stands for the volumes in it, such as {volumes[0].name}; DICOM files "
@@ -141,6 +148,9 @@ def _is_dicom(path: Path) -> bool:
 
 
 def _volumes_in(folder: Path) -> list[Path]:
+    """The volumes of a folder; none of what is no folder."""
+    if not folder.is_dir():
+        return []
     return sorted(
         path
         for path in folder.iterdir()
@@ -167,14 +177,17 @@ class LabelFolder:
     """The label files of a folder, found by the name of the case they belong to."""
 
     def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
-            raise ActiveSegLoopError(f"The folder of labels {folder} doesn't exist.")
         self._folder = folder
         self._files: dict[str, list[Path]] = {}
         self._stems: dict[str, list[Path]] = {}
-        for path in sorted(folder.iterdir()):
-            hidden = path.name.startswith(".")
-            if path.is_file() and not hidden and path.name.lower().endswith(_ENDINGS):
+        try:
+            if not folder.is_dir():
+                raise ActiveSegLoopError(f"The folder of labels {folder} doesn't exist.")
+            found = [path for path in sorted(folder.iterdir()) if path.is_file()]
+        except OSError as error:
+            raise ActiveSegLoopError(no_access(folder, error)) from error
+        for path in found:
+            if not path.name.startswith(".") and path.name.lower().endswith(_ENDINGS):
                 self._files.setdefault(case_name(path), []).append(path)
                 self._stems.setdefault(image_stem(path), []).append(path)
 

@@ -12,6 +12,7 @@ from ActiveSegLoopLib.jobs.case_files import (
     group_of,
     left_out,
 )
+from Testing.locked import without_permission
 
 
 @pytest.fixture
@@ -74,6 +75,23 @@ def test_what_makes_no_clear_cases_is_refused(touch, names, channels, said):
 def test_an_image_that_does_not_exist_is_refused(tmp_path):
     with pytest.raises(ActiveSegLoopError, match="nowhere.nii doesn't exist"):
         find_cases([tmp_path / "nowhere.nii"])
+
+
+@pytest.mark.parametrize("locked", ["w", "w/in.nii"])
+def test_what_may_not_be_read_is_said_and_does_not_keep_the_others_out(
+    tmp_path, touch, monkeypatch, locked
+):
+    touch("w/in.nii", "a.nii", "b.nii")
+    without_permission(tmp_path / "w", monkeypatch)
+    paths = [tmp_path / name for name in ("a.nii", locked, "b.nii")]
+    said = []
+    assert list(named(find_cases(paths, problem=said.append))) == ["a", "b"]
+    assert said == [
+        f"{paths[1]} can't be read for lack of permission: get the right to read it."
+    ]
+    assert list(left_out(paths)) == []
+    with pytest.raises(ActiveSegLoopError, match="w can't be read for lack of permission"):
+        LabelFolder(tmp_path / "w")
 
 
 def test_what_makes_no_case_does_not_keep_the_others_out(tmp_path, touch):
