@@ -9,13 +9,15 @@ from pathlib import Path
 
 from ActiveSegLoopLib.errors import ActiveSegLoopError
 from ActiveSegLoopLib.images.opening import no_access
-from ActiveSegLoopLib.study.naming import case_name, image_stem, safe_name, unique_name
-
-# The endings by which a folder of volumes is told from a DICOM folder.
-_ENDINGS = (
-    ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".gipl", ".gipl.gz", ".hdr", ".tif",
-    ".tiff",
+from ActiveSegLoopLib.study.naming import (
+    RARE_VOLUME_ENDINGS,
+    VOLUME_ENDINGS,
+    case_name,
+    image_stem,
+    safe_name,
+    unique_name,
 )
+
 _Part = tuple[int, Path]  # which channel, and its image
 
 
@@ -148,17 +150,30 @@ def _is_dicom(path: Path) -> bool:
 
 
 def _volumes_in(folder: Path) -> list[Path]:
-    """The volumes of a folder; none of what is no folder."""
+    """The volumes of a folder; none of what is no folder.
+
+    Files with a rare ending are taken where there are no others and no DICOM images.
+    """
     if not folder.is_dir():
         return []
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_file()
-        and not path.name.startswith(".")
-        and path.name.lower().endswith(_ENDINGS)
-        and not path.name.lower().endswith(".seg.nrrd")
+    volumes, rare = ([p for p in found if not _is_segmentation(p)] for found in _by_ending(folder))
+    if volumes or not rare or any(map(_is_dicom, folder.rglob("*"))):
+        return volumes
+    return rare
+
+
+def _by_ending(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The files of a folder that end as volumes do, and those with a rare ending, by name."""
+    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    usual, rare = (
+        [path for path in files if path.name.lower().endswith(endings)]
+        for endings in (VOLUME_ENDINGS, RARE_VOLUME_ENDINGS)
     )
+    return usual, rare
+
+
+def _is_segmentation(path: Path) -> bool:
+    return path.name.lower().endswith(".seg.nrrd")
 
 
 def _stem_and_channel(path: Path, channels: int | None) -> tuple[str, int]:
@@ -183,13 +198,14 @@ class LabelFolder:
         try:
             if not folder.is_dir():
                 raise ActiveSegLoopError(f"The folder of labels {folder} doesn't exist.")
-            found = [path for path in sorted(folder.iterdir()) if path.is_file()]
+            usual, rare = _by_ending(folder)
         except OSError as error:
             raise ActiveSegLoopError(no_access(folder, error)) from error
-        for path in found:
-            if not path.name.startswith(".") and path.name.lower().endswith(_ENDINGS):
-                self._files.setdefault(case_name(path), []).append(path)
-                self._stems.setdefault(image_stem(path), []).append(path)
+        stems = {image_stem(path) for path in usual}
+        # A surface may lie beside the label map of its name.
+        for path in (*usual, *(path for path in rare if image_stem(path) not in stems)):
+            self._files.setdefault(case_name(path), []).append(path)
+            self._stems.setdefault(image_stem(path), []).append(path)
 
     @property
     def names(self) -> list[str]:
