@@ -22,9 +22,7 @@ def open_image(path: Path, vectors: bool = False) -> sitk.Image:
     vectors: accept several values a voxel. Raises ImageError, naming the file, for what isn't a
     whole, real-valued 3D image on a regular grid.
     """
-    if not path.exists():
-        raise ImageError(f"{path} doesn't exist.")
-    if path.is_file() and path.stat().st_size == 0:
+    if _size(path) == 0:
         raise ImageError(f"{path} is empty (0 bytes): copy or export it again.")
     if path.name.lower().endswith(_SILENT):
         return _read(path, vectors)
@@ -34,6 +32,27 @@ def open_image(path: Path, vectors: bool = False) -> sitk.Image:
     if complaints:
         raise _damaged(path)
     return image
+
+
+def no_access(path: Path, error: OSError) -> str:
+    """A sentence saying why the system doesn't let this user read a file or folder."""
+    if isinstance(error, PermissionError):
+        return f"{path} can't be read for lack of permission: get the right to read it."
+    return f"{path} can't be read: {error.strerror or error}."
+
+
+def _size(path: Path) -> int | None:
+    """How many bytes a file has that this user may read; None for what is no file."""
+    try:
+        size = path.stat().st_size
+        if not path.is_file():
+            return None
+        with open(path, "rb"):
+            return size
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise ImageError(f"{path} doesn't exist.") from error
+    except OSError as error:
+        raise ImageError(no_access(path, error)) from error
 
 
 def _read(path: Path, vectors: bool) -> sitk.Image:

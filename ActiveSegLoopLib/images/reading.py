@@ -28,7 +28,7 @@ def read_image(path: str | os.PathLike, series: str | None = None) -> Volume:
     folder holds several series and none is chosen, it lists them.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir no error in a folder without permission
         volume = read_series(path, series)
     elif series is not None:
         raise ImageError(f"{path} isn't a folder: a series can only be chosen in a DICOM folder.")

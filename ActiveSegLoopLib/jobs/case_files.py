@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ActiveSegLoopLib.errors import ActiveSegLoopError
-from ActiveSegLoopLib.study.naming import case_name, image_stem, safe_name, unique_name
-
-# The endings by which a folder of volumes is told from a DICOM folder.
-_ENDINGS = (
-    ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".gipl", ".gipl.gz", ".hdr", ".tif",
-    ".tiff",
+from ActiveSegLoopLib.images.opening import no_access
+from ActiveSegLoopLib.study.naming import (
+    RARE_VOLUME_ENDINGS,
+    VOLUME_ENDINGS,
+    case_name,
+    image_stem,
+    safe_name,
+    unique_name,
 )
+
 _Part = tuple[int, Path]  # which channel, and its image
 
 
@@ -41,8 +44,9 @@ def find_cases(
     A folder stands for the volumes in it, sorted by name; one without any is a DICOM folder, a
     single image. `channels` None makes each image a case; a number N joins NAME_0000 ... to the
     case NAME, as nnU-Net names them. Images of one name in several folders are called after these
-    too. `problem` hears why something makes no case: a path that doesn't exist, a channel that is
-    missing, two images of one name in one folder; without it that raises ActiveSegLoopError.
+    too. `problem` hears why something makes no case: a path that doesn't exist or may not be read,
+    a channel that is missing, two images of one name in one folder; without it that raises
+    ActiveSegLoopError.
     """
     problem = problem or _raise
     found: dict[str, list[_Part]] = {}
@@ -109,19 +113,24 @@ def _fault(name: str, group: Sequence[_Part], channels: int) -> str | None:
 def _images(paths: Sequence[Path], problem: Callable[[str], None]) -> list[Path]:
     images: dict[Path, None] = {}  # a file named twice, directly and by its folder, counts once
     for path in paths:
-        if not path.exists():
-            problem(f"{path} doesn't exist.")
-            continue
-        inside = _volumes_in(path) if path.is_dir() else []
-        images |= dict.fromkeys(inside or [path])
+        try:
+            if path.exists():
+                images |= dict.fromkeys(_volumes_in(path) or [path])
+            else:
+                problem(f"{path} doesn't exist.")
+        except OSError as error:
+            problem(no_access(path, error))
     return list(images)
 
 
 def left_out(paths: Sequence[Path]) -> Iterator[str]:
     """What find_cases doesn't take, in sentences: DICOM files of folders that hold volumes."""
     for folder in paths:
-        volumes = _volumes_in(folder) if folder.is_dir() else []
-        files = [path for path in sorted(folder.iterdir()) if _is_dicom(path)] if volumes else []
+        try:
+            volumes = _volumes_in(folder)
+            files = [p for p in sorted(folder.iterdir()) if _is_dicom(p)] if volumes else []
+        except OSError:
+            continue  # find_cases has said so
         if files:
             yield (
                 f"{folder} stands for the volumes in it, such as {volumes[0].name}; DICOM files "
@@ -141,14 +150,30 @@ def _is_dicom(path: Path) -> bool:
 
 
 def _volumes_in(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_file()
-        and not path.name.startswith(".")
-        and path.name.lower().endswith(_ENDINGS)
-        and not path.name.lower().endswith(".seg.nrrd")
+    """The volumes of a folder; none of what is no folder.
+
+    Files with a rare ending are taken where there are no others and no DICOM images.
+    """
+    if not folder.is_dir():
+        return []
+    volumes, rare = ([p for p in found if not _is_segmentation(p)] for found in _by_ending(folder))
+    if volumes or not rare or any(map(_is_dicom, folder.rglob("*"))):
+        return volumes
+    return rare
+
+
+def _by_ending(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The files of a folder that end as volumes do, and those with a rare ending, by name."""
+    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    usual, rare = (
+        [path for path in files if path.name.lower().endswith(endings)]
+        for endings in (VOLUME_ENDINGS, RARE_VOLUME_ENDINGS)
     )
+    return usual, rare
+
+
+def _is_segmentation(path: Path) -> bool:
+    return path.name.lower().endswith(".seg.nrrd")
 
 
 def _stem_and_channel(path: Path, channels: int | None) -> tuple[str, int]:
@@ -167,16 +192,20 @@ class LabelFolder:
     """The label files of a folder, found by the name of the case they belong to."""
 
     def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
-            raise ActiveSegLoopError(f"The folder of labels {folder} doesn't exist.")
         self._folder = folder
         self._files: dict[str, list[Path]] = {}
         self._stems: dict[str, list[Path]] = {}
-        for path in sorted(folder.iterdir()):
-            hidden = path.name.startswith(".")
-            if path.is_file() and not hidden and path.name.lower().endswith(_ENDINGS):
-                self._files.setdefault(case_name(path), []).append(path)
-                self._stems.setdefault(image_stem(path), []).append(path)
+        try:
+            if not folder.is_dir():
+                raise ActiveSegLoopError(f"The folder of labels {folder} doesn't exist.")
+            usual, rare = _by_ending(folder)
+        except OSError as error:
+            raise ActiveSegLoopError(no_access(folder, error)) from error
+        stems = {image_stem(path) for path in usual}
+        # A surface may lie beside the label map of its name.
+        for path in (*usual, *(path for path in rare if image_stem(path) not in stems)):
+            self._files.setdefault(case_name(path), []).append(path)
+            self._stems.setdefault(image_stem(path), []).append(path)
 
     @property
     def names(self) -> list[str]:

@@ -37,8 +37,13 @@ class JsonEvents:
 
 def write_json(stream: TextIO, content: Mapping[str, Any]) -> None:
     """Write one JSON object as one line and flush it; a reader that has gone is no error."""
+    write_line(stream, json.dumps(plain(content), allow_nan=False))
+
+
+def write_line(stream: TextIO, text: str) -> None:
+    """Write a text and the end of its line and flush it; a reader that has gone is no error."""
     try:
-        stream.write(json.dumps(plain(content), allow_nan=False) + "\n")
+        stream.write(text + "\n")
         stream.flush()
     except BrokenPipeError:
         # What is still buffered would raise again when Python closes the stream.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ActiveSegLoopLib.errors import ActiveSegLoopError
 from ActiveSegLoopLib.jobs.cancel import CANCELLED, Cancel, Cancelled
-from ActiveSegLoopLib.jobs.events import JsonEvents, machine_stdout, write_json
+from ActiveSegLoopLib.jobs.events import JsonEvents, machine_stdout, write_json, write_line
 from ActiveSegLoopLib.jobs.log import JobLog
 from ActiveSegLoopLib.jobs.progress import PersonEvents
 from ActiveSegLoopLib.jobs.torchrun import part_and_parts
@@ -67,7 +67,7 @@ class Job:
             write_json(self.machine, data)
         else:
             self._person.close()
-            print(text, flush=True)
+            write_line(sys.stdout, text)
 
     def open_study(self, folder: str | os.PathLike) -> Study:
         """Open the study; the job is then logged in its folder."""

@@ -7,6 +7,8 @@ import math
 import re
 from pathlib import Path
 
+_MOST_SLICES = 100_000  # of any image
+
 
 def for_programs(parser: argparse.ArgumentParser) -> None:
     """Options for a program that runs a command and follows it."""
@@ -77,7 +79,7 @@ def names(text: str) -> tuple[str, ...]:
 def slices(text: str) -> tuple[str, tuple[int, ...]]:
     """The plane and slice numbers of "axial:12,40,60-64"; numbers count from 0."""
     plane, _, numbers = text.partition(":")
-    found: list[int] = []
+    found: dict[int, None] = {}
     for part in numbers.split(","):
         match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
         if plane not in ("axial", "coronal", "sagittal") or not match:
@@ -88,8 +90,13 @@ def slices(text: str) -> tuple[str, tuple[int, ...]]:
         first, last = int(match[1]), int(match[2] or match[1])
         if last < first:
             raise argparse.ArgumentTypeError(f"'{part.strip()}' in '{text}' runs backwards")
-        found += range(first, last + 1)
-    return plane, tuple(dict.fromkeys(found))
+        if last >= _MOST_SLICES:
+            raise argparse.ArgumentTypeError(
+                f"'{part.strip()}' in '{text}' goes beyond slice {_MOST_SLICES - 1}, which no "
+                "image has"
+            )
+        found |= dict.fromkeys(range(first, last + 1))
+    return plane, tuple(found)
 
 
 def seconds(text: str) -> dict[str, float]:

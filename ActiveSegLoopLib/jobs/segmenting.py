@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ActiveSegLoopLib.errors import ActiveSegLoopError
+from ActiveSegLoopLib.errors import ActiveSegLoopError, StudyError
 from ActiveSegLoopLib.images.reading import read_image
 from ActiveSegLoopLib.images.resampling import resample_image
 from ActiveSegLoopLib.images.segmentation import write_segmentation
@@ -22,6 +22,7 @@ from ActiveSegLoopLib.selection.maps import uncertainty_maps
 from ActiveSegLoopLib.study.database import NAME as STUDY
 from ActiveSegLoopLib.study.files import make_folder
 from ActiveSegLoopLib.study.model_folder import DESCRIPTION
+from ActiveSegLoopLib.study.predictions import prediction_path
 from ActiveSegLoopLib.study.rounds import Round
 from ActiveSegLoopLib.study.study import Case, Study
 
@@ -29,13 +30,16 @@ from ActiveSegLoopLib.study.study import Case, Study
 PLAIN = Extras()
 
 
-def require_room_for(folder: Path) -> None:
-    """Raise ActiveSegLoopError when a folder is none, can't be made or can't be written to."""
+def require_room_for(folder: Path, instead: str = "choose another place") -> None:
+    """Raise ActiveSegLoopError when a folder is none, can't be made or can't be written to.
+
+    `instead` is what the sentence asks for.
+    """
     place = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
     if not place.is_dir():
-        raise ActiveSegLoopError(f"{place} isn't a folder: choose another place to write to.")
+        raise ActiveSegLoopError(f"{place} isn't a folder: {instead}.")
     if not os.access(place, os.W_OK):
-        raise ActiveSegLoopError(f"{place} can't be written to: choose another place.")
+        raise ActiveSegLoopError(f"{place} can't be written to: {instead}.")
 
 
 @dataclass(frozen=True)
@@ -135,15 +139,19 @@ class Segmenter:
 
         The case's segmentation is kept in the study, under the model's round, and its uncertainty
         where `extras` asks for it; the other things are written beside the segmentation, which is
-        the same with and without. What the model doesn't give is a warning. With `keep` a file in
-        the folder that exists stays as it is: a person may have corrected it. Raises
-        ActiveSegLoopError for maps that have nowhere to go.
+        the same with and without. What the model doesn't give is a warning, and so is a study that
+        can't be written to, where there is a folder. With `keep` a file in the folder that exists
+        stays as it is: a person may have corrected it. Raises ActiveSegLoopError for what has
+        nowhere to go.
         """
         if task.out is None and extras.outside:
             raise ActiveSegLoopError(
                 f"The maps and scores of case '{task.name}' need a folder: give --out."
             )
         if task.case is not None:
+            if task.out is None:
+                kept = prediction_path(self.study.folder, self.round.number, task.case)
+                require_room_for(kept.parent, "give --out, or make the study writable")
             volumes = self.study.volumes(task.case)
         else:
             read = [read_image(path, task.series) for path in task.images]
@@ -176,11 +184,16 @@ class Segmenter:
             make_folder(task.out.parent)
             self._write(task.out, labelmap)
         if task.case is not None:
-            answer["prediction"] = self.study.save_prediction(self.round, task.case, labelmap)
-            if extras.uncertainty:
-                answer["uncertainty"] = self.study.save_uncertainty(
-                    self.round, task.case, maps.uncertainty()
-                )
+            try:
+                answer["prediction"] = self.study.save_prediction(self.round, task.case, labelmap)
+                if extras.uncertainty:
+                    answer["uncertainty"] = self.study.save_uncertainty(
+                        self.round, task.case, maps.uncertainty()
+                    )
+            except StudyError as error:
+                if task.out is None:
+                    raise
+                warnings.append(f"The study doesn't keep what {task.out.parent} now holds: {error}")
         if task.out is not None and extras.any:
             answer |= extras.write(maps, task.out, keep)
         return answer

@@ -235,7 +235,9 @@ def _checked_command(request: dict[str, Any]) -> str:
     for field, kind in kinds.items():
         if field in request and not isinstance(request[field], kind):
             raise ActiveSegLoopError(f"The field '{field}' of a request must be a {kind.__name__}.")
+        if request.get(field) == "":
+            raise ActiveSegLoopError(f"The field '{field}' of a request is empty; leave it out.")
     images = request.get("images", [])
-    if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
+    if not isinstance(images, list) or not all(isinstance(i, str) and i for i in images):
         raise ActiveSegLoopError("The field 'images' of a request must be a list of paths.")
     return command

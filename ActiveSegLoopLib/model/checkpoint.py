@@ -35,8 +35,11 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def load_metadata(path: Path) -> dict:
-    """What was given to `save_tensors` as metadata."""
+    """What was given to `save_tensors` as metadata; ModelError if it can't be read."""
     from safetensors import safe_open
 
-    with safe_open(str(path), framework="pt") as file:
-        return json.loads(file.metadata()["json"])
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return json.loads(file.metadata()["json"])
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"The model file {path} can't be read ({error}).") from error

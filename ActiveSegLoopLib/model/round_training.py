@@ -16,6 +16,7 @@ from torch import nn
 from ActiveSegLoopLib.errors import ModelError
 from ActiveSegLoopLib.evaluation.overlap import dice_per_label
 from ActiveSegLoopLib.images.volume import Volume
+from ActiveSegLoopLib.model.checkpoint import load_metadata
 from ActiveSegLoopLib.model.device import memory_gb
 from ActiveSegLoopLib.model.distribution import is_first_process, same_everywhere, wait_for_all
 from ActiveSegLoopLib.model.fingerprint import CaseFingerprint, fingerprint_case
@@ -27,7 +28,7 @@ from ActiveSegLoopLib.model.prediction import Predictor
 from ActiveSegLoopLib.model.preparing import LabeledCase, Preparation, in_lps
 from ActiveSegLoopLib.model.presets import Preset
 from ActiveSegLoopLib.model.stages import StageTraining
-from ActiveSegLoopLib.model.trainer import Stopped
+from ActiveSegLoopLib.model.trainer import CHECKPOINT, Stopped
 from ActiveSegLoopLib.study.annotation import Annotated
 from ActiveSegLoopLib.study.files import atomic_write
 from ActiveSegLoopLib.study.revisions import Revision
@@ -75,7 +76,7 @@ class RoundTraining:
 
     def run(self) -> dict:
         """Do all of it; returns the round's metrics. Raises Stopped when asked to stop."""
-        started = time.perf_counter()
+        started = time.perf_counter() - self._seconds_before()
         plan = self._plan()
         preparation = Preparation(self.study.folder / "cache", plan, self._unlearned())
         locator = None
@@ -99,6 +100,11 @@ class RoundTraining:
         if self.validation:
             metrics |= self._validate()
         return metrics
+
+    def _seconds_before(self) -> float:
+        """How long the networks were trained before this round was interrupted."""
+        checkpoints = self.work.glob(f"*{CHECKPOINT}")
+        return sum(load_metadata(path).get("seconds", 0.0) for path in checkpoints)
 
     def _plan(self) -> Plan:
         """The plan: made once, by the first process, and the same after a kill."""

@@ -24,6 +24,9 @@ from ActiveSegLoopLib.model.distribution import (
 )
 from ActiveSegLoopLib.model.losses import AnnotatedLoss
 
+# How the names of checkpoints end.
+CHECKPOINT = ".checkpoint.safetensors"
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -119,7 +122,7 @@ class Trainer:
         self.batches = batches
         self.settings = settings
         self.device = device
-        self.path = Path(folder) / f"{name}.checkpoint.safetensors"
+        self.path = Path(folder) / f"{name}{CHECKPOINT}"
         self.validate = validate
         self.report = report
         self.should_stop = should_stop
@@ -137,6 +140,8 @@ class Trainer:
         self.best: dict[str, Tensor] = {}
         self.result = TrainingResult()
         self.step = 0
+        self.seconds_before = 0.0  # of the training that the checkpoint goes on from
+        self.started = time.monotonic()
         if self.path.exists():
             self._load()
 
@@ -250,6 +255,7 @@ class Trainer:
             "settings": asdict(self.settings),
             "scaler": self.scaler.state_dict(),
             "result": asdict(self.result),
+            "seconds": self.seconds_before + time.monotonic() - self.started,
         }
         save_tensors(self.path, tensors, metadata)
 
@@ -261,6 +267,7 @@ class Trainer:
                 "use the same settings."
             )
         self.step = metadata["step"]
+        self.seconds_before = metadata.get("seconds", 0.0)  # Not in those of older versions.
         if metadata["scaler"]:  # None where the CPU had taken over.
             self.scaler.load_state_dict(metadata["scaler"])
         result = metadata["result"]

@@ -14,10 +14,17 @@ LONGEST = 100
 _SHOWN = 5  # names in a sentence
 _GOOD = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST - 1}}}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)  # Windows
-_ENDINGS = re.compile(
-    r"(\.seg)?\.(nii|nrrd|nhdr|mha|mhd|mgz|mgh|img|hdr|dcm|ima|tiff?|mnc|gipl|vtk|h5|hdf5)(\.gz)?",
-    re.IGNORECASE,
+# Endings of files that hold a whole volume or are its header. Surfaces, transforms and other things
+# end like the rare ones, too.
+VOLUME_ENDINGS = (
+    ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".gipl", ".gipl.gz", ".hdr", ".tif",
+    ".tiff",
 )
+RARE_VOLUME_ENDINGS = (".mnc", ".mrc", ".rec", ".vtk", ".h5", ".hdf5", ".hdf", ".spr")
+# Endings of parts of volumes, of single slices, and of what only other programs read.
+_OTHERS = (".img", ".dcm", ".ima", ".png", ".jpg", ".jpeg", ".bmp", ".mgz", ".mgh")
+_KNOWN = "|".join(map(re.escape, (*VOLUME_ENDINGS, *RARE_VOLUME_ENDINGS, *_OTHERS)))
+_ENDING = re.compile(rf"(\.seg)?({_KNOWN})(\.gz)?\Z", re.IGNORECASE)
 
 
 def case_name(image: Path) -> str:
@@ -31,7 +38,7 @@ def case_name(image: Path) -> str:
 def image_stem(image: Path) -> str:
     """An image's name without endings and without nnU-Net's channel _0000, in whatever script."""
     name = unicodedata.normalize("NFC", image.name)  # macOS takes letters and accents apart
-    match = next((m for m in _ENDINGS.finditer(name) if m.end() == len(name)), None)
+    match = _ENDING.search(name)
     if match is not None and match.start() > 0:
         name = name[: match.start()]
     return re.sub(r"(?<=.)_0000$", "", name)

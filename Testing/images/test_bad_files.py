@@ -1,7 +1,6 @@
 """Files that can't be used: one clear sentence that names them, and nothing else is printed."""
 
 import gzip
-import os
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from ActiveSegLoopLib.errors import ImageError
 from ActiveSegLoopLib.images.itk import to_sitk
 from ActiveSegLoopLib.images.reading import read_image, read_labelmap
 from ActiveSegLoopLib.images.segmentation import read_segmentation
+from Testing.locked import without_permission
 
 
 def refusal(path, read=read_image):
@@ -159,9 +159,12 @@ def test_a_series_cannot_be_chosen_in_a_file(a_volume, tmp_path):
         read_image(tmp_path / "x.nrrd", series="1.2.3")
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a user without all rights")
-def test_a_file_without_permission_is_refused(a_volume, tmp_path, nothing_printed):
-    path = tmp_path / "locked.nrrd"
+@pytest.mark.parametrize("place", ["locked.nrrd", "locked.seg.nrrd", "locked/x.nrrd"])
+def test_a_file_without_permission_is_refused_for_this_reason(
+    place, a_volume, tmp_path, monkeypatch, nothing_printed
+):
+    path = tmp_path / place
+    path.parent.mkdir(exist_ok=True)
     sitk.WriteImage(to_sitk(a_volume), str(path))
-    path.chmod(0)
-    assert "can't be read" in refusal(path)
+    without_permission(tmp_path / place.split("/")[0], monkeypatch)
+    assert "can't be read for lack of permission" in refusal(path, read_labelmap)

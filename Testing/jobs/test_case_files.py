@@ -12,6 +12,7 @@ from ActiveSegLoopLib.jobs.case_files import (
     group_of,
     left_out,
 )
+from Testing.locked import without_permission
 
 
 @pytest.fixture
@@ -44,6 +45,24 @@ def test_a_folder_stands_for_the_volumes_in_it_and_one_without_any_is_an_image(t
     assert named(cases) == {"a": ["a.nrrd"], "b": ["b.nii.gz"], "patient7": ["patient7"]}
 
 
+@pytest.mark.parametrize("ending", ["mnc", "mrc", "vtk", "h5", "hdf5"])
+def test_a_folder_of_volumes_in_a_rare_format_stands_for_them(tmp_path, touch, ending):
+    touch(f"a.{ending}", f"b.{ending}", "notes.txt")
+    assert named(find_cases([tmp_path])) == {"a": [f"a.{ending}"], "b": [f"b.{ending}"]}
+    labels = LabelFolder(tmp_path)
+    assert labels.names == ["a", "b"] and labels.of("b").name == f"b.{ending}"
+
+
+def test_surfaces_and_transforms_beside_images_and_labels_are_not_taken_for_volumes(
+    tmp_path, touch
+):
+    touch("ct/a.nii", "ct/a.vtk", "ct/registration.h5", "dicom/skin.vtk", "dicom/1/IM1")
+    (tmp_path / "dicom" / "1" / "IM1").write_bytes(bytes(128) + b"DICM")
+    cases = find_cases([tmp_path / "ct", tmp_path / "dicom"])
+    assert named(cases) == {"a": ["a.nii"], "dicom": ["dicom"]}
+    assert LabelFolder(tmp_path / "ct").of("a").name == "a.nii"
+
+
 def test_an_image_named_twice_counts_once(tmp_path, touch):
     (path,) = touch("ct/a.nii")
     assert len(find_cases([path, tmp_path / "ct"])) == 1
@@ -74,6 +93,23 @@ def test_what_makes_no_clear_cases_is_refused(touch, names, channels, said):
 def test_an_image_that_does_not_exist_is_refused(tmp_path):
     with pytest.raises(ActiveSegLoopError, match="nowhere.nii doesn't exist"):
         find_cases([tmp_path / "nowhere.nii"])
+
+
+@pytest.mark.parametrize("locked", ["w", "w/in.nii"])
+def test_what_may_not_be_read_is_said_and_does_not_keep_the_others_out(
+    tmp_path, touch, monkeypatch, locked
+):
+    touch("w/in.nii", "a.nii", "b.nii")
+    without_permission(tmp_path / "w", monkeypatch)
+    paths = [tmp_path / name for name in ("a.nii", locked, "b.nii")]
+    said = []
+    assert list(named(find_cases(paths, problem=said.append))) == ["a", "b"]
+    assert said == [
+        f"{paths[1]} can't be read for lack of permission: get the right to read it."
+    ]
+    assert list(left_out(paths)) == []
+    with pytest.raises(ActiveSegLoopError, match="w can't be read for lack of permission"):
+        LabelFolder(tmp_path / "w")
 
 
 def test_what_makes_no_case_does_not_keep_the_others_out(tmp_path, touch):

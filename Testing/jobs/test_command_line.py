@@ -1,6 +1,7 @@
 """The command line answers at once, in one line where something is wrong, and hides nothing."""
 
 import re
+import shlex
 import subprocess
 import sys
 
@@ -102,6 +103,13 @@ def test_a_console_without_a_letter_is_no_reason_to_fail(tmp_path):
     )
     assert ran.returncode == 0, ran.stderr
     assert "1=Gef??" in ran.stdout
+
+
+def test_the_next_command_that_is_named_can_be_pasted(tmp_path, capsys):
+    study = tmp_path / "Stüdie Ä 1"
+    assert call("init", study, "--labels", "1=artery") == 0
+    hint = capsys.readouterr().out.splitlines()[-1]
+    assert shlex.split(hint) == ["Next:", "activesegloop", "add", str(study), "IMAGE..."]
 
 
 def test_reading_a_study_leaves_it_as_it_was(study, capsys):

@@ -65,10 +65,11 @@ def test_a_demo_that_is_stopped_says_where_its_beginnings_are(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     assert call("demo", "--device", "cpu", "--cancel-file", "stop") == 130
     said = capsys.readouterr().err
-    assert said.startswith("activesegloop: ") and said.endswith("made so far is in demo.\n")
+    assert said.startswith("activesegloop: ") and "made so far is in demo; " in said
+    assert said.endswith("doesn't go on where it stopped, but begins anew in another folder.\n")
     before = content(tmp_path / "demo")
     assert call("demo", "--device", "cpu", "--cancel-file", "stop") == 130
-    assert capsys.readouterr().err.endswith("is in demo-2.\n"), "A demo before it isn't touched."
+    assert "is in demo-2; " in capsys.readouterr().err, "A demo before it isn't touched."
     assert content(tmp_path / "demo") == before
 
 

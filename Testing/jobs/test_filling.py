@@ -1,6 +1,7 @@
 """Interpolating between labeled slices from the command line."""
 
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def columns(tmp_path):
     write_volume(tmp_path / "column.nii.gz", Volume(labels, geometry))
     sparse = labels * (np.arange(33) % 2 == 0)[:, None, None].astype(np.uint8)
     write_volume(tmp_path / "sparse.nii.gz", Volume(sparse, geometry))
-    study = tmp_path / "study"
+    study = tmp_path / "my study"
     assert call("init", study, "--labels", "1=column") == 0
     for number in (0, 1):
         noise = np.random.default_rng(number).normal(0, 5, SHAPE) + 50 * labels
@@ -53,9 +54,10 @@ def test_the_slices_between_are_filled_in_as_a_proposal_with_its_measured_iou(
     assert call("fill", columns, "p1", "--out", tmp_path / "out") == 1
     assert "p1.seg.nrrd exists already; give --overwrite" in capfd.readouterr().err
     assert call("fill", columns, "p1", "--out", tmp_path / "out", "--overwrite") == 0
-    assert "IoU of 100%. Look at it, then hand it back: activesegloop label" in (
-        capfd.readouterr().out
-    )
+    _, command = capfd.readouterr().out.split("IoU of 100%. Look at it, then hand it back: ")
+    assert shlex.split(command) == [
+        "activesegloop", "label", str(columns), "p1", str(tmp_path / "out" / "p1.seg.nrrd")
+    ]
 
 
 def test_where_it_was_not_measured_to_be_good_it_is_refused(study, tmp_path, capfd):

@@ -34,6 +34,13 @@ def test_what_is_no_list_of_slices_is_refused(text):
         slices(text)
 
 
+@pytest.mark.parametrize("numbers", ["0-100000", "3,0-9999999999999", "100000"])
+def test_slices_that_no_image_has_are_refused_before_they_take_memory(numbers):
+    with pytest.raises(ArgumentTypeError, match="goes beyond slice 99999, which no image has"):
+        slices(f"axial:{numbers}")
+    assert len(slices("axial:" + ",".join(["0-99999"] * 3))[1]) == 100_000
+
+
 def test_seconds_are_per_label():
     assert seconds("artery=310,vein=42.5") == {"artery": 310.0, "vein": 42.5}
 

@@ -65,6 +65,21 @@ def test_cases_of_the_study_need_no_folder_by_name_or_by_image(trained, data, tm
     assert [path is not None for path in kept] == [True, False, True]
 
 
+def test_a_study_that_can_not_be_written_to_does_not_cost_the_segmentation(
+    trained, tmp_path, capsys
+):
+    study = shutil.copytree(trained, tmp_path / "study", ignore=lambda *_: {"predictions"})
+    (study / "predictions").touch()
+    out = tmp_path / "out"
+    assert call("segment", study, "p0", "--out", out, "--uncertainty", *CPU) == 0
+    assert sorted(content(out)) == ["p0.seg.nrrd", "p0.uncertainty.nii.gz"]
+    captured = capsys.readouterr()
+    assert "Segmented 1 image" in captured.out and captured.err.count("\n") == 1
+    assert f"p0: The study doesn't keep what {out} now holds: " in captured.err
+    assert call("segment", study, "p0", *CPU) == 1
+    assert "predictions isn't a folder: give --out" in capsys.readouterr().err
+
+
 def test_several_channels_are_segmented_together(tmp_path, capsys):
     study, images = tmp_path / "study", tmp_path / "images"
     images.mkdir()

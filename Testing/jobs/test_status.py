@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ActiveSegLoopLib.study import Study
-from Testing.jobs.running import call
+from Testing.jobs.running import call, start
 from Testing.study.test_rounds import training
 
 
@@ -32,3 +32,13 @@ def test_a_failed_round_says_why(study, capfd, reason):
     assert f"round 1: failed{why}, fast, 1 training case\n" in capfd.readouterr().out
     assert call("status", study, "--json") == 0
     assert json.loads(capfd.readouterr().out)["rounds"][0]["reason"] == reason
+
+
+@pytest.mark.parametrize("how", [(), ("--json",)])
+def test_a_reader_that_has_gone_is_no_error(study, how):
+    process = start("status", study, *how)
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 0
+    process.stdin.close()
+    process.stderr.close()

@@ -3,10 +3,13 @@
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
 from ActiveSegLoopLib.errors import ModelError, StudyError
+from ActiveSegLoopLib.model import trainer
 from ActiveSegLoopLib.model.presets import PRESETS
 from ActiveSegLoopLib.model.rounds import train_round
 from ActiveSegLoopLib.model.trainer import Stopped
@@ -55,6 +58,15 @@ def stop(study, preset="whole", **options) -> int:
 
 def has_checkpoint(round) -> bool:
     return (round.folder / "training").exists()
+
+
+def test_the_seconds_of_a_round_are_those_of_all_its_runs(study, monkeypatch):
+    with monkeypatch.context() as slow:
+        ticks = count(step=1000.0)
+        slow.setattr(trainer, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+        stop(study)
+    assert train(study)[0].metrics["seconds"] > 1000
+    assert train(study)[0].metrics["seconds"] < 1000, "Another round begins anew."
 
 
 def test_a_quick_training_with_other_settings_leaves_it_and_its_checkpoint(study):

@@ -50,7 +50,10 @@ def run(options: Namespace, job: Job) -> None:
     try:
         result = run_stages(out, settings, job.report, job.should_stop)
     except Stopped as stopped:
-        raise Cancelled(f"{stopped} What was made so far is in {out}.") from stopped
+        raise Cancelled(
+            f"{stopped} What was made so far is in {out}; a demo doesn't go on where it stopped, "
+            "but begins anew in another folder."
+        ) from stopped
     job.result(
         f"{result.table}\n\n"
         f"Everything is in {result.folder.absolute()}: the study (study), its images (images), and "

@@ -9,6 +9,7 @@ Nothing in the study changes.
 
 from __future__ import annotations
 
+import shlex
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -62,10 +63,11 @@ def run(options: Namespace, job: Job) -> None:
     make_folder(out.parent)
     write_segmentation(out, found, study.schema.segments())
     good = largest_good_gap(measured)
+    command = shlex.join(["activesegloop", "label", str(options.study), case.name, str(out)])
     job.result(
         f"Between the labeled {plane} slices of {case.name} labels were interpolated: {out}. "
         f"{counted(good.measured.slices, 'slice')} left out, up to {good.gap_mm:.1f} mm apart, "
         f"were found again with an IoU of {good.measured.iou:.0%}. Look at it, then hand it back: "
-        f"activesegloop label {options.study} {case.name} {out}",
+        f"{command}",
         case=case.name, out=out, plane=plane, gap_mm=good.gap_mm, iou=good.measured.iou,
     )

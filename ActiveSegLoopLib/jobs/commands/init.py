@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def run(options: Namespace, job: Job) -> None:
     names = ", ".join(f"{label.value}={label.name}" for label in schema.labels)
     job.result(
         f"Made the study {study.folder} with the labels {names}.\n"
-        f"Next: activesegloop add {study.folder} IMAGE...",
+        f"Next: activesegloop add {shlex.quote(str(study.folder))} IMAGE...",
         study=study.folder,
         **schema.to_dict(),
     )
