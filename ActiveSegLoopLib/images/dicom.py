@@ -11,6 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ActiveSegLoopLib.errors import ImageError
+from ActiveSegLoopLib.images.dicom_damage import require_no_damaged_slice
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.itk import from_sitk
 from ActiveSegLoopLib.images.opening import open_image
@@ -43,18 +44,22 @@ class Series:
 def list_series(folder: str | os.PathLike) -> list[Series]:
     """The DICOM image series in a folder and the folders in it, the largest first.
 
-    Raises ImageError when the folder doesn't exist or holds no DICOM image.
+    Raises ImageError when the folder doesn't exist, holds no DICOM image or a damaged one.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise ImageError(f"{folder} isn't a folder.")
     files: dict[str, list[str]] = {}
+    others: set[Path] = set()
     with quiet_itk():
-        for parent, inner, _ in os.walk(folder):
+        for parent, inner, outer in os.walk(folder):
             inner.sort()
+            others |= {Path(parent, name) for name in outer}
             for uid in sitk.ImageSeriesReader.GetGDCMSeriesIDs(parent):
                 names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(parent, uid)
                 files.setdefault(uid, []).extend(names)
+                others -= set(map(Path, names))
+        require_no_damaged_slice(others, [Path(names[0]) for names in files.values()])
         found = [_described(uid, names) for uid, names in files.items()]
     if not found:
         raise ImageError(f"{folder} holds no DICOM images: give an image file or a DICOM folder.")
