@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ActiveSegLoopLib.errors import ImageError
 from ActiveSegLoopLib.images.dicom import read_series, require_not_one_of_many
 from ActiveSegLoopLib.images.finite import require_finite
 from ActiveSegLoopLib.images.itk import from_sitk
@@ -24,10 +23,8 @@ def read_image(path: str | os.PathLike, series: str | None = None) -> Volume:
     folder holds several series and none is chosen, it lists them.
     """
     path = Path(path)
-    if path.is_dir():
+    if path.is_dir() or series is not None:
         volume = read_series(path, series)
-    elif series is not None:
-        raise ImageError(f"{path} isn't a folder: a series can only be chosen in a DICOM folder.")
     else:
         image = open_image(path)
         require_not_one_of_many(path, image)
