@@ -11,6 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ActiveSegLoopLib.errors import ImageError
+from ActiveSegLoopLib.images.dicom_damage import require_no_damaged_slice
 from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.itk import from_sitk
 from ActiveSegLoopLib.images.opening import open_image
@@ -43,18 +44,22 @@ class Series:
 def list_series(folder: str | os.PathLike) -> list[Series]:
     """The DICOM image series in a folder and the folders in it, the largest first.
 
-    Raises ImageError when the folder doesn't exist or holds no DICOM image.
+    Raises ImageError when the folder doesn't exist, holds no DICOM image or a damaged one.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise ImageError(f"{folder} isn't a folder.")
     files: dict[str, list[str]] = {}
+    others: set[Path] = set()
     with quiet_itk():
-        for parent, inner, _ in os.walk(folder):
+        for parent, inner, outer in os.walk(folder):
             inner.sort()
+            others |= {Path(parent, name) for name in outer}
             for uid in sitk.ImageSeriesReader.GetGDCMSeriesIDs(parent):
                 names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(parent, uid)
                 files.setdefault(uid, []).extend(names)
+                others -= set(map(Path, names))
+        require_no_damaged_slice(others, [Path(names[0]) for names in files.values()])
         found = [_described(uid, names) for uid, names in files.items()]
     if not found:
         raise ImageError(f"{folder} holds no DICOM images: give an image file or a DICOM folder.")
@@ -76,6 +81,26 @@ def _described(uid: str, names: Sequence[str]) -> Series:
     return Series(uid, description, count, (count, size[1], size[0]), tuple(map(Path, names)))
 
 
+def choose_series(folder: str | os.PathLike, uid: str | None = None) -> Series:
+    """The series of a DICOM folder that has this UID, or the only one where it is None.
+
+    Raises ImageError, which lists the series, when the choice is open or there is no such series.
+    """
+    if uid is not None and not Path(folder).is_dir():
+        raise ImageError(f"{folder} isn't a folder: a series can only be chosen in a DICOM folder.")
+    found = list_series(folder)
+    chosen = [series for series in found if uid is None or series.uid == uid]
+    if len(chosen) == 1:
+        return chosen[0]
+    listing = "; ".join(
+        f"{series.uid} ({series.description or 'no description'}, {series.count} slices)"
+        for series in found
+    )
+    if uid is None:
+        raise ImageError(f"{folder} holds {len(found)} DICOM series, choose one: {listing}.")
+    raise ImageError(f"{folder} holds no DICOM series {uid}, only: {listing}.")
+
+
 def read_series(folder: str | os.PathLike, uid: str | None = None) -> Volume:
     """Read one series of a DICOM folder; uid chooses it where there are several.
 
@@ -83,18 +108,7 @@ def read_series(folder: str | os.PathLike, uid: str | None = None) -> Volume:
     ImageError when the choice is open (it lists the series), and when the slices don't lie on a
     regular grid: tilted gantry, missing or unevenly spaced slices, several images at one place.
     """
-    folder = Path(folder)
-    found = list_series(folder)
-    chosen = [series for series in found if uid is None or series.uid == uid]
-    if len(chosen) != 1:
-        listing = "; ".join(
-            f"{series.uid} ({series.description or 'no description'}, {series.count} slices)"
-            for series in found
-        )
-        if uid is None:
-            raise ImageError(f"{folder} holds {len(found)} DICOM series, choose one: {listing}.")
-        raise ImageError(f"{folder} holds no DICOM series {uid}, only: {listing}.")
-    return _volume(folder, chosen[0])
+    return _volume(Path(folder), choose_series(folder, uid))
 
 
 def require_not_one_of_many(path: Path, image: sitk.Image) -> None:

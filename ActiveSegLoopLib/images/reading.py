@@ -28,10 +28,9 @@ def read_image(path: str | os.PathLike, series: str | None = None) -> Volume:
     folder holds several series and none is chosen, it lists them.
     """
     path = Path(path)
-    if os.path.isdir(path):  # unlike Path.is_dir no error in a folder without permission
+    # Unlike Path.is_dir no error in a folder without permission.
+    if os.path.isdir(path) or series is not None:
         volume = read_series(path, series)
-    elif series is not None:
-        raise ImageError(f"{path} isn't a folder: a series can only be chosen in a DICOM folder.")
     else:
         image = open_image(path)
         require_not_one_of_many(path, image)

@@ -88,15 +88,13 @@ class Adding:
         )
 
     def _is_at(self, known: Path, series: str | None, given: Path) -> bool:
-        """The given path may also be a folder above that of a DICOM series."""
+        """Of a DICOM series the folder may be given, or one above it, where it holds no other."""
         known, given = known.resolve(), given.resolve()
         if self.series is not None and series != series_key(self.series):
             return False
-        if given == known:
-            return True
-        if series is None or given not in known.parents:
+        if given != known and (series is None or given not in known.parents):
             return False
-        if self.series is not None:
+        if series is None or self.series is not None:
             return True
         return [series_key(found.uid) for found in list_series(given)] == [series]
 

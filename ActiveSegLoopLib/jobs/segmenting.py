@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ActiveSegLoopLib.errors import ActiveSegLoopError, StudyError
+from ActiveSegLoopLib.errors import ActiveSegLoopError, ImageError, StudyError
+from ActiveSegLoopLib.images.dicom import choose_series
 from ActiveSegLoopLib.images.reading import read_image
 from ActiveSegLoopLib.images.resampling import resample_image
 from ActiveSegLoopLib.images.segmentation import write_segmentation
@@ -19,6 +20,7 @@ from ActiveSegLoopLib.jobs.case_files import CaseFiles, find_cases
 from ActiveSegLoopLib.jobs.map_files import Extras
 from ActiveSegLoopLib.model.prediction import Predictor
 from ActiveSegLoopLib.selection.maps import uncertainty_maps
+from ActiveSegLoopLib.study.channels import series_key
 from ActiveSegLoopLib.study.database import NAME as STUDY
 from ActiveSegLoopLib.study.files import make_folder
 from ActiveSegLoopLib.study.model_folder import DESCRIPTION
@@ -26,6 +28,8 @@ from ActiveSegLoopLib.study.predictions import prediction_path
 from ActiveSegLoopLib.study.rounds import Round
 from ActiveSegLoopLib.study.study import Case, Study
 
+# Where an image lies, and the key of its DICOM series.
+_Image = tuple[Path, str | None]
 # A segmentation and nothing else.
 PLAIN = Extras()
 
@@ -106,21 +110,35 @@ class Segmenter:
     ) -> list[Task]:
         """What to segment for names of cases and paths of images, each to `out`/NAME`ending`.
 
-        An image that is a case of the study is that case. Raises ActiveSegLoopError when an image
-        doesn't exist, when two results would have one name, or when an image has nowhere to go.
+        An image that is a case of the study is that case: of a DICOM folder its `series`, which may
+        be left out where it holds one. Raises ActiveSegLoopError when an image doesn't exist, when
+        two results would have one name, or when an image has nowhere to go.
         """
         cases = {case.name: case for case in self.study.cases()} if self.study else {}
         tasks = []
-        for case in [cases[name] for name in images if name in cases]:
+        named = [n for n in images if n in cases and _is_of_series(cases[n], series)]
+        for case in [cases[name] for name in named]:
             tasks.append(Task(case.name, case, (), out and out / f"{case.name}{ending}"))
-        paths = [Path(name) for name in images if name not in cases]
+        paths = [Path(name) for name in images if name not in named]
         for path in paths:
             if not path.exists():
+                if str(path) in cases:
+                    raise ActiveSegLoopError(
+                        f"The case '{path}' isn't the DICOM series {series}: leave the series out, "
+                        "it has only its own."
+                    )
                 known = f" and is no case of the study {self.study.folder}" if self.study else ""
                 raise ActiveSegLoopError(f"{path} doesn't exist{known}.")
-        by_images = {tuple(p.resolve() for p in case.channels): case for case in cases.values()}
+        by_images = {_images_of(case): case for case in cases.values()}
         for files in find_cases(paths, self.channels if self.channels > 1 else None):
-            case = by_images.get(tuple(p.resolve() for p in files.images))
+            case = None
+            try:
+                if by_images:
+                    case = by_images.get(tuple(_image_at(p, series) for p in files.images))
+            except ImageError:
+                if out is None:
+                    raise
+                # It is told again when it is read, and doesn't keep the other images back.
             tasks.append(_task(files, case, out, ending, series))
         for name in (names := [task.name for task in tasks]):
             if names.count(name) > 1:
@@ -210,6 +228,22 @@ def _finished(study: Study, number: int) -> Round:
     if chosen.state != "finished":
         raise ActiveSegLoopError(f"Round {number} of {study.folder} has no model: {chosen.state}.")
     return chosen
+
+
+def _is_of_series(case: Case, series: str | None) -> bool:
+    return series is None or all(key == series_key(series) for key in case.series)
+
+
+def _images_of(case: Case) -> tuple[_Image, ...]:
+    return tuple((path.resolve(), key) for path, key in zip(case.channels, case.series))
+
+
+def _image_at(path: Path, series: str | None) -> _Image:
+    """The image that is meant by a path, which may be a folder above that of a DICOM series."""
+    if not path.is_dir() and series is None:
+        return path.resolve(), None
+    chosen = choose_series(path, series)
+    return chosen.files[0].parent.resolve(), series_key(chosen.uid)
 
 
 def _task(

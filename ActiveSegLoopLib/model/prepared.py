@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +10,9 @@ from typing import Protocol
 import numpy as np
 
 from ActiveSegLoopLib.study.files import flush
+
+# The file that says how many parts of a case were stored.
+_COUNT = "parts"
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,32 @@ def store(folder: Path, case: PreparedCase) -> None:
         path = folder / f"{name}.npy"
         np.save(path, array)
         flush(path)
+
+
+def store_all(folder: Path, cases: Iterable[PreparedCase]) -> None:
+    """Write the parts of a case into an empty folder, each into one of its own, and how many."""
+    count = 0
+    for case in cases:
+        store(folder / str(count), case)
+        count += 1
+    path = folder / _COUNT
+    path.write_text(str(count))
+    flush(path)
+
+
+def stored_all(folder: Path, name: str) -> list[StoredCase] | None:
+    """The parts of the case `name` that store_all wrote; None where one is missing or damaged.
+
+    That files are as long as their headers say is seen without reading the large ones.
+    """
+    try:
+        count = int((folder / _COUNT).read_text())
+        parts = [StoredCase(name, folder / str(part)) for part in range(count)]
+        for part in parts:
+            part.open()
+    except (OSError, ValueError, EOFError):
+        return None
+    return parts
 
 
 def patch_points(

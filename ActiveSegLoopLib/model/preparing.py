@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +19,13 @@ from ActiveSegLoopLib.images.resampling import resample_image, resample_labels, 
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.model.fingerprint import labeled_boxes
 from ActiveSegLoopLib.model.plan import Plan
-from ActiveSegLoopLib.model.prepared import PreparedCase, StoredCase, patch_points, store
+from ActiveSegLoopLib.model.prepared import (
+    PreparedCase,
+    StoredCase,
+    patch_points,
+    store_all,
+    stored_all,
+)
 from ActiveSegLoopLib.study.annotation import Annotated
 from ActiveSegLoopLib.study.files import STAGING, make_folder, remove_if_left, staging
 
@@ -100,6 +107,8 @@ def crop(volume: Volume, box: Box) -> Volume:
 class Preparation:
     """Prepares cases for the two networks in `folder`, once for the same content and plan.
 
+    What is incomplete or damaged there is prepared again.
+
     `unlearned`: positions of the labels that no training case is annotated for.
     """
 
@@ -130,9 +139,7 @@ class Preparation:
             if entry.name.startswith(STAGING):
                 remove_if_left(entry)
             elif entry.name not in self.used:
-                # Moved away first, so that a kill can't leave half of it under its name.
-                with staging(self.folder) as bin:
-                    entry.rename(bin / entry.name)
+                self._remove(entry)
 
     def _prepared(
         self,
@@ -147,21 +154,29 @@ class Preparation:
         name = hashlib.sha256(content.encode()).hexdigest()[:32]
         self.used.add(name)
         folder = self.folder / name
-        if not folder.is_dir():
+        parts = stored_all(folder, case.name)
+        if parts is None:
             make_folder(self.folder)
+            if folder.exists():
+                self._remove(folder)
             with staging(self.folder) as temporary:
                 unfinished = temporary / name
                 unfinished.mkdir()
-                for index, part in enumerate(prepare(case)):
-                    store(unfinished / str(index), part)
+                store_all(unfinished, prepare(case))
                 try:
                     unfinished.rename(folder)
                 except OSError:
                     # Another process may have prepared the same meanwhile: the first one wins.
                     if not folder.is_dir():
                         raise
-        parts = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
-        return [StoredCase(case.name, folder / str(part)) for part in parts]
+            parts = stored_all(folder, case.name)
+        return parts
+
+    def _remove(self, entry: Path) -> None:
+        """Delete what was prepared; another process may do so at the same moment."""
+        # Moved away first, so that a kill can't leave half of it under its name.
+        with staging(self.folder) as bin, suppress(FileNotFoundError):
+            entry.rename(bin / entry.name)
 
     def _prepare_whole(self, case: LabeledCase) -> Iterator[PreparedCase]:
         parts = self._parts(case, *in_lps(*case.load()), [None], self.plan.locator.spacing)

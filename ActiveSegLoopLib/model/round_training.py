@@ -32,7 +32,7 @@ from ActiveSegLoopLib.model.trainer import CHECKPOINT, Stopped
 from ActiveSegLoopLib.study.annotation import Annotated
 from ActiveSegLoopLib.study.files import atomic_write
 from ActiveSegLoopLib.study.revisions import Revision
-from ActiveSegLoopLib.study.rounds import Round
+from ActiveSegLoopLib.study.rounds import CACHE, Round
 from ActiveSegLoopLib.study.study import Study
 
 # So many of the training cases are enough to measure the boxes' margin on.
@@ -78,7 +78,7 @@ class RoundTraining:
         """Do all of it; returns the round's metrics. Raises Stopped when asked to stop."""
         started = time.perf_counter() - self._seconds_before()
         plan = self._plan()
-        preparation = Preparation(self.study.folder / "cache", plan, self._unlearned())
+        preparation = Preparation(self.study.folder / CACHE, plan, self._unlearned())
         locator = None
         stages = {}
         if plan.locator is not None:

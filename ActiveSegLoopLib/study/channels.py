@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ActiveSegLoopLib.errors import ImageError, StudyError
-from ActiveSegLoopLib.images.dicom import Series, list_series
+from ActiveSegLoopLib.images.dicom import Series, choose_series, list_series
 from ActiveSegLoopLib.images.reading import read_image
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.study.fingerprint import Fingerprint, fingerprint, stamp
@@ -48,11 +48,9 @@ def make_channel(path: Path, folder: Path, series: str | None = None) -> Channel
     # name stays, also where it is a link into some store.
     path = Path(os.path.realpath(path.parent)) / path.name if path.name else path.resolve()
     key = files = None
-    if path.is_dir():
-        chosen = _chosen(path, series)
+    if path.is_dir() or (series is not None and path.exists()):
+        chosen = choose_series(path, series)
         path, key, files = _home(path, chosen), series_key(chosen.uid), chosen.files
-    elif series is not None and path.exists():
-        raise ImageError(f"{path} isn't a folder: a series can only be chosen in a DICOM folder.")
     state = stamp(path)  # before the bytes are read, so that a change meanwhile is noticed
     try:
         relative = Path(os.path.relpath(path, folder)).as_posix()
@@ -133,15 +131,6 @@ def _holds(path: Path, channel: Channel) -> bool:
 def _holds_all(path: Path, channel: Channel) -> bool:
     """Whether the fingerprint is that of a DICOM series' whole folder, as it once was taken."""
     return channel.series is not None and fingerprint(path) == channel.fingerprint
-
-
-def _chosen(path: Path, uid: str | None) -> Series:
-    found = list_series(path)
-    for series in found:
-        if series.uid == uid or (uid is None and len(found) == 1):
-            return series
-    read_image(path, uid)  # its sentence lists the series there are
-    raise ImageError(f"{path} has no DICOM series {uid}.")
 
 
 def _home(path: Path, series: Series, moved: bool = False) -> Path:

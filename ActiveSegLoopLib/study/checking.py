@@ -27,7 +27,7 @@ from ActiveSegLoopLib.study.predictions import PREDICTIONS, prediction_path, unc
 from ActiveSegLoopLib.study.repeats import REPEATS, Repeat
 from ActiveSegLoopLib.study.revision import Revision
 from ActiveSegLoopLib.study.revisions import ENDING, LABELS
-from ActiveSegLoopLib.study.rounds import MODELS
+from ActiveSegLoopLib.study.rounds import CACHE, MODELS
 from ActiveSegLoopLib.study.study import Study
 
 LEFTOVERS = "leftovers"
@@ -88,7 +88,7 @@ def _database(study: Study) -> Iterator[Problem]:
 def _unfinished_files(study: Study, repair: bool) -> Iterator[Problem]:
     """What processes that were killed had begun to write; nobody was told that it was accepted."""
     folders = [study.folder]
-    for name in (LABELS, REPEATS, MODELS, PREDICTIONS, DRAFTS):
+    for name in (LABELS, REPEATS, MODELS, PREDICTIONS, DRAFTS, CACHE):
         folders += [study.folder / name, *_entries(study.folder / name)]
     for folder in folders:
         for entry in _entries(folder):

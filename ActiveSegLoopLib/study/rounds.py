@@ -19,6 +19,8 @@ from ActiveSegLoopLib.study.revision import Revision
 from ActiveSegLoopLib.study.revisions import Revisions
 
 MODELS = "models"
+# Cases prepared for training; what is missing there is made again.
+CACHE = "cache"
 METRICS = "metrics.json"
 LOCK = ".lock"  # held by the process that trains the round, so that its death shows
 

@@ -203,3 +203,42 @@ def test_other_files_in_the_folder_do_not_disturb(shared_data, tmp_path):
     (folder / "readme.txt").write_text("exported for the study")
     (folder / "DICOMDIR").write_bytes(bytes(200))
     assert read_image(folder).geometry.shape == (3, 4, 5)
+
+
+@pytest.mark.parametrize("name", ["CTHead1.dcm", "CTHead50.dcm", "CTHead93.dcm"])
+@pytest.mark.parametrize("left", [0, 100, 1396, 5000, 9599])
+def test_a_truncated_slice_is_named_and_never_left_out(shared_data, tmp_path, name, left):
+    folder = shutil.copytree(shared_data / "dicom" / "ct_head", tmp_path / "ct")
+    with open(folder / name, "r+b") as file:
+        file.truncate(left)
+    assert f"{folder / name} can't be read" in refusal(folder)
+    (folder / name).rename(tmp_path / name)
+    assert len(list_series(folder)) == 1, "it may be moved away"
+
+
+def test_a_truncated_slice_without_an_ending_is_named_also_where_it_is_the_only_one(tmp_path):
+    folder = write_series(tmp_path, "1.2.3.4", stack([5]))
+    (file,) = folder.iterdir()
+    file = file.rename(folder / "IM0001")
+    assert read_image(folder).geometry.shape == (1, 4, 5)
+    file.write_bytes(file.read_bytes()[:-1])
+    assert f"{file} can't be read" in refusal(folder)
+
+
+PLAN, REPORT = "1.2.840.10008.5.1.4.1.1.481.5", "1.2.840.10008.5.1.4.1.1.88.11"
+STATE, SPECTRUM = "1.2.840.10008.5.1.4.1.1.11.1", "1.2.840.10008.5.1.4.1.1.4.2"
+
+
+@pytest.mark.parametrize("kind", [PLAN, REPORT, STATE, SPECTRUM, "1.2.840.10008.1.3.10"])
+@pytest.mark.parametrize("preface", [True, False])
+def test_dicom_files_without_an_image_do_not_disturb(tmp_path, kind, preface):
+    folder = write_series(tmp_path, "1.2.3.4", stack(range(3)))
+    uid = kind.encode() + b"\0" * (len(kind) % 2)
+    if preface:
+        size = len(uid).to_bytes(2, "little")
+        content = bytes(128) + b"DICM" + b"\x02\0\x02\0UI" + size + uid
+    else:
+        content = b"\x08\0\x16\0" + len(uid).to_bytes(4, "little") + uid
+    (folder / "other.dcm").write_bytes(content)
+    (folder / "._slice.dcm").write_bytes(b"what macOS leaves beside a file")
+    assert read_image(folder).geometry.shape == (3, 4, 5)

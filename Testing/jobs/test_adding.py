@@ -42,6 +42,17 @@ def test_another_series_of_a_folder_is_another_case(study, tmp_path, capsys):
     refused(study, capsys, "no DICOM series 1.2.3", folder, "--series", "1.2.3")
 
 
+def test_a_folder_with_a_series_that_is_no_case_yet_is_not_said_to_be_in_the_study(
+    study, tmp_path, capsys
+):
+    folder = tmp_path / "dicom"
+    write_series(folder, ONE, 1, "a")
+    assert call("add", study, folder) == call("add", study, folder) == 0
+    assert "1 were in the study already" in capsys.readouterr().out
+    write_series(folder, TWO, 2, "b")
+    refused(study, capsys, "holds 2 DICOM series, choose one", folder)
+
+
 def test_a_folder_above_a_dicom_series_is_that_series_only_when_it_holds_no_other(
     study, tmp_path, capsys
 ):

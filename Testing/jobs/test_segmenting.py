@@ -12,6 +12,7 @@ from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.study import Study
 from Testing.jobs.conftest import LIVER, SPLEEN, balls
 from Testing.jobs.running import call, content
+from Testing.study.dicom_samples import ONE, TWO, write_series
 
 
 @pytest.fixture
@@ -78,6 +79,54 @@ def test_a_study_that_can_not_be_written_to_does_not_cost_the_segmentation(
     assert f"p0: The study doesn't keep what {out} now holds: " in captured.err
     assert call("segment", study, "p0", *CPU) == 1
     assert "predictions isn't a folder: give --out" in capsys.readouterr().err
+
+
+@pytest.fixture
+def of_two_series(trained, tmp_path):
+    """A trained study and a folder of two DICOM series, its cases dicom and dicom-2."""
+    study, folder = tmp_path / "study", tmp_path / "images" / "dicom"
+    shutil.copytree(trained, study)
+    for series, prefix in ((ONE, "a"), (TWO, "b")):
+        write_series(folder, series, 1, prefix, slices=20)
+        assert call("add", study, folder, "--series", series) == 0
+    return study, folder
+
+
+def predicted(study):
+    """The cases of which the study keeps a segmentation."""
+    opened = Study.open(study)
+    found = opened.current_round(), opened.cases()
+    return [case.name for case in found[1] if opened.prediction(found[0], case) is not None]
+
+
+@pytest.mark.parametrize(("series", "name"), [(ONE, "dicom"), (TWO, "dicom-2")])
+@pytest.mark.parametrize("above", [False, True])
+def test_of_a_folder_of_several_series_the_one_that_is_named_is_segmented(
+    of_two_series, tmp_path, series, name, above
+):
+    study, folder = of_two_series
+    given, out = folder.parent if above else folder, tmp_path / "out"
+    assert call("segment", study, given, "--series", series, "--out", out, *CPU) == 0
+    assert sorted(content(out)) == [f"{name}.seg.nrrd"] and predicted(study) == [name]
+    assert call("segment", study, name, "--series", series, *CPU) == 0
+
+
+def test_an_open_choice_of_the_series_or_one_that_is_not_there_is_refused(
+    of_two_series, data, tmp_path, monkeypatch, capsys
+):
+    study, folder = of_two_series
+    monkeypatch.chdir(tmp_path)
+    for arguments, said in (
+        ((folder,), "holds 2 DICOM series, choose one"),
+        ((folder, "--series", "1.2.3"), "holds no DICOM series 1.2.3, only: "),
+        (("dicom-2", "--series", ONE), f"'dicom-2' isn't the DICOM series {ONE}"),
+        ((data.image(0), "--series", ONE), "p0.nii.gz isn't a folder"),
+    ):
+        for out in ((), ("--out", tmp_path / "out")):
+            assert call("segment", study, *arguments, *out, *CPU) == 1
+            error = capsys.readouterr().err
+            assert said in error and error.count("\n") == 1
+    assert predicted(study) == [] and content(tmp_path / "out") == {}
 
 
 def test_several_channels_are_segmented_together(tmp_path, capsys):

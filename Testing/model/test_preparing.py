@@ -1,6 +1,7 @@
 """What training reads: prepared once, only what is annotated, never half of it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -221,6 +222,41 @@ def test_of_two_processes_that_prepare_the_same_the_first_one_wins(preparation):
     cases = preparation.segmenter_cases(LabeledCase("c0", "key", load))
     assert len(opened(cases)) == 2
     assert len(os.listdir(folder)) == 1
+
+
+def shorten(folder: Path) -> None:
+    os.truncate(folder / "1" / "image.npy", 100)
+
+
+def shorten_by_a_byte(folder: Path) -> None:
+    file = folder / "0" / "codes.npy"
+    os.truncate(file, file.stat().st_size - 1)
+
+
+DAMAGES = [
+    shorten,
+    shorten_by_a_byte,
+    lambda folder: (folder / "0" / "points.npy").write_bytes(b""),
+    lambda folder: (folder / "0" / "image.npy").unlink(),
+    lambda folder: shutil.rmtree(folder / "1"),
+    lambda folder: [shutil.rmtree(folder / name) for name in "01"],
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_is_damaged_or_incomplete_is_prepared_again(preparation, damage):
+    case = Loaded(two_organs())
+    before = opened(preparation.segmenter_cases(case))
+    before = [(part.image.copy(), part.codes.copy(), part.points[0]) for part in before]
+    (folder,) = preparation.folder.iterdir()
+    damage(folder)
+    after = opened(preparation.segmenter_cases(case))
+    assert case.times == 2 and list(preparation.folder.iterdir()) == [folder]
+    for old, part in zip(before, after, strict=True):
+        for one, other in zip(old, (part.image, part.codes, part.points[0])):
+            np.testing.assert_array_equal(one, other)
+    preparation.segmenter_cases(case)
+    assert case.times == 2
 
 
 def test_what_is_no_longer_used_is_forgotten_but_not_what_another_process_writes(preparation):

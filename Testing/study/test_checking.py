@@ -52,7 +52,9 @@ def test_a_sound_study_has_no_problems(study, case, revision):
     assert study.database.path.read_bytes() == before
 
 
-@pytest.mark.parametrize("place", ["", "labels/scan", "models/round-001", "predictions/round-001"])
+@pytest.mark.parametrize(
+    "place", ["", "labels/scan", "models/round-001", "predictions/round-001", "cache"]
+)
 def test_unfinished_files_of_dead_processes_are_removed(study, revision, place):
     left = study.folder / place / f"{STAGING}0123"
     left.mkdir(parents=True)
