@@ -121,7 +121,7 @@ class Segmenter:
             tasks.append(Task(case.name, case, (), out and out / f"{case.name}{ending}"))
         paths = [Path(name) for name in images if name not in named]
         for path in paths:
-            if not path.exists():
+            if not _may_exist(path):
                 if str(path) in cases:
                     raise ActiveSegLoopError(
                         f"The case '{path}' isn't the DICOM series {series}: leave the series out, "
@@ -228,6 +228,14 @@ def _finished(study: Study, number: int) -> Round:
     if chosen.state != "finished":
         raise ActiveSegLoopError(f"Round {number} of {study.folder} has no model: {chosen.state}.")
     return chosen
+
+
+def _may_exist(path: Path) -> bool:
+    """Also of what lies in a folder without permission, of which find_cases says so."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return True
 
 
 def _is_of_series(case: Case, series: str | None) -> bool:

@@ -7,6 +7,7 @@ them, on one machine or on several that share the folder, work on one experiment
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,4 +137,5 @@ class _Children:
 
 
 def _how_to_go_on(folder: Path) -> str:
-    return f"The experiment was stopped; activesegloop simulate --out {folder} goes on with it."
+    command = shlex.join(["activesegloop", "simulate", "--out", str(folder)])
+    return f"The experiment was stopped; {command} goes on with it."

@@ -12,6 +12,7 @@ from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.study import Study
 from Testing.jobs.conftest import LIVER, SPLEEN, balls
 from Testing.jobs.running import call, content
+from Testing.locked import without_permission
 from Testing.study.dicom_samples import ONE, TWO, write_series
 
 
@@ -188,3 +189,12 @@ def test_the_model_of_a_round_that_is_named_segments(trained, data, tmp_path):
     out = tmp_path / "out"
     assert call("segment", trained, data.image(2), "--round", 1, "--out", out) == 0
     assert len(content(out)) == 1
+
+
+def test_an_image_that_may_not_be_read_is_named(trained, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "locked"
+    folder.mkdir()
+    (folder / "a.nii").touch()
+    without_permission(folder, monkeypatch)
+    assert call("segment", trained, folder / "a.nii", "--out", tmp_path / "out", *CPU) == 1
+    assert f"{folder / 'a.nii'} can't be read for lack of permission" in capsys.readouterr().err
