@@ -11,9 +11,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from ActiveSegLoopLib.errors import ImageError
-from ActiveSegLoopLib.images.dicom_damage import require_no_damaged_slice
+from ActiveSegLoopLib.images.dicom_files import require_no_damaged_slice
 from ActiveSegLoopLib.images.geometry import Geometry
-from ActiveSegLoopLib.images.itk import from_sitk
+from ActiveSegLoopLib.images.itk import from_sitk, read_header
 from ActiveSegLoopLib.images.opening import open_image
 from ActiveSegLoopLib.images.quiet import quiet_itk
 from ActiveSegLoopLib.images.volume import Volume
@@ -67,10 +67,8 @@ def list_series(folder: str | os.PathLike) -> list[Series]:
 
 
 def _described(uid: str, names: Sequence[str]) -> Series:
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(names[0])
     try:
-        reader.ReadImageInformation()
+        reader = read_header(names[0])
     except RuntimeError as error:
         raise ImageError(f"{names[0]} can't be read: it is a damaged DICOM file.") from error
     size = (*reader.GetSize(), 1)[:3]

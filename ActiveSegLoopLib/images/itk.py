@@ -10,7 +10,18 @@ from ActiveSegLoopLib.images.geometry import Geometry
 from ActiveSegLoopLib.images.volume import Volume
 
 
-def geometry_of(image: sitk.Image, name: object) -> Geometry:
+def read_header(path: object) -> sitk.ImageFileReader:
+    """A reader that knows what a file's header says, and no voxel yet.
+
+    Raises RuntimeError, in SimpleITK's words, when the header can't be read.
+    """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    return reader
+
+
+def geometry_of(image: sitk.Image | sitk.ImageFileReader, name: object) -> Geometry:
     """The grid of a 3D SimpleITK image; raises ImageError, naming the file, when it has none."""
     try:
         return Geometry(

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from ActiveSegLoopLib.errors import ImageError
 from ActiveSegLoopLib.images.geometry import ORTHOGONALITY_TOLERANCE
 from ActiveSegLoopLib.images.integrity import require_whole_file
+from ActiveSegLoopLib.images.itk import read_header
 from ActiveSegLoopLib.images.quiet import captured_stderr, quiet_itk
 
 # Formats whose libraries stay silent by themselves, also about damaged files.
@@ -56,11 +57,9 @@ def _size(path: Path) -> int | None:
 
 
 def _read(path: Path, vectors: bool) -> sitk.Image:
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
     with quiet_itk():
         try:
-            reader.ReadImageInformation()
+            reader = read_header(path)
         except RuntimeError as error:
             raise ImageError(_unreadable(path, str(error))) from error
         _require_3d_scalar(path, reader, vectors)

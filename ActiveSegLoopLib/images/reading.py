@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import SimpleITK as sitk
-
 from ActiveSegLoopLib.errors import ImageError
 from ActiveSegLoopLib.images.dicom import read_series, require_not_one_of_many
 from ActiveSegLoopLib.images.finite import require_finite
 from ActiveSegLoopLib.images.geometry import Geometry
-from ActiveSegLoopLib.images.itk import from_sitk, geometry_of
+from ActiveSegLoopLib.images.itk import from_sitk, geometry_of, read_header
 from ActiveSegLoopLib.images.labels import whole_labels
 from ActiveSegLoopLib.images.opening import open_image
 from ActiveSegLoopLib.images.quiet import quiet_itk
@@ -45,11 +43,9 @@ def read_geometry(path: str | os.PathLike) -> Geometry | None:
     None where a header doesn't tell it, as for a DICOM folder; what is wrong with a file is told
     by read_image.
     """
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
     with quiet_itk():
         try:
-            reader.ReadImageInformation()
+            reader = read_header(path)
         except RuntimeError:
             return None
     if reader.GetDimension() != 3:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from ActiveSegLoopLib.jobs.wording import counted, duration
+from ActiveSegLoopLib.jobs.wording import duration
 from ActiveSegLoopLib.selection.advice import Advice
 from ActiveSegLoopLib.selection.between_slices import largest_good_gap
 from ActiveSegLoopLib.selection.budget import BudgetPlan
@@ -13,6 +13,7 @@ from ActiveSegLoopLib.selection.deciding import new_labels
 from ActiveSegLoopLib.selection.measured import UNITS, Measured, Target
 from ActiveSegLoopLib.selection.quality import FEWEST_SLICES, GOOD_IOU
 from ActiveSegLoopLib.selection.saturation import FEWEST_POINTS, Saturation
+from ActiveSegLoopLib.wording import counted
 
 NEXT = {
     "add": "add images",

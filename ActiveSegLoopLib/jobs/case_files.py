@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ActiveSegLoopLib.errors import ActiveSegLoopError
+from ActiveSegLoopLib.images.dicom_files import is_dicom
 from ActiveSegLoopLib.images.opening import no_access
 from ActiveSegLoopLib.study.naming import (
     RARE_VOLUME_ENDINGS,
@@ -128,7 +129,7 @@ def left_out(paths: Sequence[Path]) -> Iterator[str]:
     for folder in paths:
         try:
             volumes = _volumes_in(folder)
-            files = [p for p in sorted(folder.iterdir()) if _is_dicom(p)] if volumes else []
+            files = [p for p in sorted(folder.iterdir()) if is_dicom(p)] if volumes else []
         except OSError:
             continue  # find_cases has said so
         if files:
@@ -139,16 +140,6 @@ def left_out(paths: Sequence[Path]) -> Iterator[str]:
             )
 
 
-def _is_dicom(path: Path) -> bool:
-    if not path.is_file() or path.name.startswith("."):
-        return False
-    try:
-        with open(path, "rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
-
-
 def _volumes_in(folder: Path) -> list[Path]:
     """The volumes of a folder; none of what is no folder.
 
@@ -157,7 +148,7 @@ def _volumes_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     volumes, rare = ([p for p in found if not _is_segmentation(p)] for found in _by_ending(folder))
-    if volumes or not rare or any(map(_is_dicom, folder.rglob("*"))):
+    if volumes or not rare or any(map(is_dicom, folder.rglob("*"))):
         return volumes
     return rare
 

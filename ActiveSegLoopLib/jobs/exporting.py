@@ -17,10 +17,10 @@ from ActiveSegLoopLib.images.itk import to_sitk
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_sitk, write_volume
 from ActiveSegLoopLib.jobs.cancel import Cancelled
-from ActiveSegLoopLib.jobs.wording import counted
 from ActiveSegLoopLib.study.files import staging
 from ActiveSegLoopLib.study.schema import LabelSchema
 from ActiveSegLoopLib.study.study import Case, Study
+from ActiveSegLoopLib.wording import counted
 
 # An image whose darkest values are below this is a CT in Hounsfield units.
 _AIR_HU = -500.0

@@ -18,9 +18,9 @@ from ActiveSegLoopLib.jobs.cancel import Cancelled
 from ActiveSegLoopLib.jobs.client import JobProcess
 from ActiveSegLoopLib.jobs.job import Job
 from ActiveSegLoopLib.jobs.torchrun import part_and_parts
-from ActiveSegLoopLib.jobs.wording import counted
 from ActiveSegLoopLib.simulation.experiment import Experiment
 from ActiveSegLoopLib.simulation.records import finished_rounds, is_finished
+from ActiveSegLoopLib.wording import counted
 
 _SECONDS_BETWEEN_LOOKS = 0.2
 _SECONDS_BETWEEN_LOOKS_AT_OTHERS = 1.0

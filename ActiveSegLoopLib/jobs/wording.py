@@ -5,11 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 
-def counted(number: int, thing: str) -> str:
-    """A number of things: "1 case", "3 cases"."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
 def duration(seconds: float) -> str:
     """A duration in words: "0.4 s", "45 s", "3 min 20 s", "2 h 5 min"."""
     if seconds < 9.95:

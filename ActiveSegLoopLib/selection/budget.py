@@ -14,6 +14,7 @@ from ActiveSegLoopLib.selection.pace import MINIMUM_SLICES, Need, Pace, measure_
 from ActiveSegLoopLib.study.cases import Case
 from ActiveSegLoopLib.study.coverage import annotated_slices
 from ActiveSegLoopLib.study.study import Study
+from ActiveSegLoopLib.wording import counted
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,11 @@ def plan_budget(
 
 
 def _well_chosen(need: Need) -> str:
-    slices = f"{need.slices} well-chosen slice{'s' * (need.slices != 1)} per volume"
+    slices = f"{counted(need.slices, 'well-chosen slice')} per volume"
     show = "shows" if need.slices == 1 else "show"
     rare = min(need.hits.values()) < need.minimum
     end = ", or as often as it is there" if rare else ""
-    return f"{slices} {show} every structure {_times(need.minimum)}{end}."
-
-
-def _times(number: int) -> str:
-    return f"{number} time{'s' * (number != 1)}"
+    return f"{slices} {show} every structure {counted(need.minimum, 'time')}{end}."
 
 
 def _spread(
@@ -127,9 +124,9 @@ def _spread(
         first = groups[0][0]
         slices = min(need.slices, most_of(first))
         notes.append(
-            f"A volume with {slices} slice{'s' * (slices != 1)} takes about "
+            f"A volume with {counted(slices, 'slice')} takes about "
             f"{row(first, slices).minutes:.1f} minutes: {plan.minutes:g} are too few to show every "
-            f"structure {_times(need.minimum)}."
+            f"structure {counted(need.minimum, 'time')}."
         )
         fewer = [row(first, number + 1) for number in range(slices)]
         fitting = [each for each in fewer if each.minutes <= plan.minutes]
@@ -183,7 +180,7 @@ def _doubts(pace: Pace, need: Need) -> list[str]:
         notes.append(f"No time was measured for {', '.join(unknown)}: the others' mean is taken.")
     if pace.revisions < 3:
         notes.append(
-            f"The pace comes from {pace.revisions} timed label{'s' * (pace.revisions > 1)} only."
+            f"The pace comes from {counted(pace.revisions, 'timed label')} only."
         )
     return notes
 

@@ -7,6 +7,7 @@ import math
 from ActiveSegLoopLib.selection.measured import SLICES, VOLUMES, Measured
 from ActiveSegLoopLib.selection.quality import GOOD_IOU
 from ActiveSegLoopLib.selection.stopping import SMALL_GAIN
+from ActiveSegLoopLib.wording import counted
 
 # So many rounds of each kind, before their gains are compared.
 _FEWEST_STEPS = 2
@@ -101,7 +102,7 @@ def _untrained_labels(measured: Measured) -> tuple[str, str] | None:
 def new_labels(measured: Measured) -> str:
     """What came since the newest round: "2 new volumes (8 slices) were labeled since round 4"."""
     since = measured.untrained
-    slices = f"{since.slices} slice{'s' * (since.slices != 1)}"
+    slices = counted(since.slices, "slice")
     if since.volumes:
         things, count = f"new volume{'s' * (since.volumes != 1)} ({slices})", since.volumes
     elif since.slices:
@@ -182,7 +183,7 @@ def _preferred(measured: Measured, saturated: set[str]) -> tuple[str, str]:
     if fit is None or math.isnan(fit.c):
         rounds = len(measured.curve.known)
         return VOLUMES, (
-            f"This study has {rounds} round{'s' * (rounds != 1)} with a Dice, too few to tell what "
+            f"This study has {counted(rounds, 'round')} with a Dice, too few to tell what "
             "helps most; elsewhere different volumes helped more than more slices of the same "
             "(Zharov 2022)."
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ActiveSegLoopLib.errors import SelectionError
+from ActiveSegLoopLib.wording import counted
 
 FEWEST_POINTS = 4  # three parameters, and one point to tell a misfit by
 # A plateau whose interval is wider than this (in Dice) isn't in sight yet.
@@ -244,9 +245,9 @@ def _judged(is_rising: bool, c: float, interval: tuple[float, float]) -> tuple[b
 
 def _too_few(points: int, different: int) -> str:
     """Why nothing can be fitted to so many points with so many different budgets."""
-    known = f"{points} point{'s' * (points != 1)} with a known Dice"
+    known = f"{counted(points, 'point')} with a known Dice"
     if different < points:
-        known += f" at only {different} budget{'s' * (different != 1)}"
+        known += f" at only {counted(different, 'budget')}"
     return (
         f"{known} {'is' if points == 1 else 'are'} too few to fit a saturation: at least "
         f"{FEWEST_POINTS} with different budgets are needed."

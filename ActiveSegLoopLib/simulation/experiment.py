@@ -16,6 +16,7 @@ from ActiveSegLoopLib.simulation.settings import ExperimentSettings
 from ActiveSegLoopLib.simulation.virtue_settings import VirtueSettings
 from ActiveSegLoopLib.study.files import atomic_write
 from ActiveSegLoopLib.study.schema import LabelSchema
+from ActiveSegLoopLib.wording import counted
 
 _FILE = "experiment.json"
 Settings = ExperimentSettings | VirtueSettings
@@ -185,7 +186,7 @@ def _check_pool(experiment: Experiment) -> None:
     )
     if settings.start >= fewest:
         raise SimulationError(
-            f"The pool has {fewest} {settings.unit}{'s' * (fewest != 1)} and {settings.start} are "
+            f"The pool has {counted(fewest, settings.unit)} and {settings.start} are "
             "labeled to begin with, so that none is left to choose: give a smaller --start, or "
             "more images."
         )

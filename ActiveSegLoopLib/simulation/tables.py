@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ActiveSegLoopLib.wording import counted
+
 _MEASURES = {"aubc": "AUBC", "final_dice": "final Dice"}
 # Of runs that ended earlier than others.
 _NAMED = 3
@@ -203,11 +205,6 @@ def columns(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         lines.append("  ".join(line).rstrip())
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(lines)
-
-
-def counted(count: int, thing: str) -> str:
-    """A number of things: "1 seed", "4 seeds"."""
-    return f"{count} {thing}{'s' * (count != 1)}"
 
 
 def number(value: float | None, digits: int, sign: bool = False) -> str:

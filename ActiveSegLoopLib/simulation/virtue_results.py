@@ -11,8 +11,9 @@ from ActiveSegLoopLib.selection.curves import upper_concave_hull
 from ActiveSegLoopLib.simulation.experiment import Experiment
 from ActiveSegLoopLib.simulation.records import finished_rounds, is_finished, plain
 from ActiveSegLoopLib.simulation.run_key import RunKey
-from ActiveSegLoopLib.simulation.tables import columns, counted, number, percent
+from ActiveSegLoopLib.simulation.tables import columns, number, percent
 from ActiveSegLoopLib.simulation.virtue_settings import Virtues, VirtueSettings
+from ActiveSegLoopLib.wording import counted
 
 # What is compared: which points, and what effort is (Zharov 2022, sections 3.1 and 3.3).
 QUALITY, COMPLETENESS, ALL = "quality and diversity", "diversity and completeness", "all three"

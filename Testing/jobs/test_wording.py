@@ -1,6 +1,7 @@
 """Numbers read well."""
 
-from ActiveSegLoopLib.jobs.wording import counted, duration
+from ActiveSegLoopLib.jobs.wording import duration
+from ActiveSegLoopLib.wording import counted
 
 
 def test_durations_read_well():

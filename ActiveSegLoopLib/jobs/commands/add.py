@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from ActiveSegLoopLib.errors import ActiveSegLoopError
 from ActiveSegLoopLib.jobs.job import Job
 from ActiveSegLoopLib.jobs.options import for_programs, positive
-from ActiveSegLoopLib.jobs.wording import counted
+from ActiveSegLoopLib.wording import counted
 
 if TYPE_CHECKING:
     from ActiveSegLoopLib.jobs.adding import Adding

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ActiveSegLoopLib.jobs.job import Job
 from ActiveSegLoopLib.jobs.options import for_programs
-from ActiveSegLoopLib.jobs.wording import counted
+from ActiveSegLoopLib.wording import counted
 
 SUMMARY = "verify every file of a study"
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ActiveSegLoopLib.jobs.job import Job
 from ActiveSegLoopLib.jobs.options import for_programs
-from ActiveSegLoopLib.jobs.wording import counted
+from ActiveSegLoopLib.wording import counted
 
 SUMMARY = "write images and labels for nnU-Net or as a Decathlon data set, or a MONAI bundle"
 

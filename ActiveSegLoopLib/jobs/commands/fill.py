@@ -16,7 +16,7 @@ from pathlib import Path
 from ActiveSegLoopLib.errors import StudyError
 from ActiveSegLoopLib.jobs.job import Job
 from ActiveSegLoopLib.jobs.options import for_programs
-from ActiveSegLoopLib.jobs.wording import counted
+from ActiveSegLoopLib.wording import counted
 
 SUMMARY = "interpolate between labeled slices, if that is good enough"
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from ActiveSegLoopLib.errors import StudyError
 from ActiveSegLoopLib.jobs.job import Job
 from ActiveSegLoopLib.jobs.options import for_programs, names, positive, seconds, slices
-from ActiveSegLoopLib.jobs.wording import counted
+from ActiveSegLoopLib.wording import counted
 
 if TYPE_CHECKING:
     from ActiveSegLoopLib.study.schema import LabelSchema

@@ -24,7 +24,7 @@ from ActiveSegLoopLib.jobs.options import (
     not_negative,
     positive,
 )
-from ActiveSegLoopLib.jobs.wording import counted
+from ActiveSegLoopLib.wording import counted
 
 if TYPE_CHECKING:
     from ActiveSegLoopLib.study.proposals import StoredProposal

@@ -21,7 +21,8 @@ from ActiveSegLoopLib.errors import ActiveSegLoopError
 from ActiveSegLoopLib.jobs.job import Job
 from ActiveSegLoopLib.jobs.options import device, for_programs, names, positive
 from ActiveSegLoopLib.jobs.torchrun import part_and_parts
-from ActiveSegLoopLib.jobs.wording import counted, duration
+from ActiveSegLoopLib.jobs.wording import duration
+from ActiveSegLoopLib.wording import counted
 
 SUMMARY = "segment images with a trained model"
 

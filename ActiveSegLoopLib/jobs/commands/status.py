@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ActiveSegLoopLib.jobs.job import Job
 from ActiveSegLoopLib.jobs.options import for_programs
-from ActiveSegLoopLib.jobs.wording import counted
+from ActiveSegLoopLib.wording import counted
 
 SUMMARY = "show where the loop of a study stands"
 

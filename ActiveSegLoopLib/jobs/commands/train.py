@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from ActiveSegLoopLib.jobs.cancel import Cancelled
 from ActiveSegLoopLib.jobs.job import Job
 from ActiveSegLoopLib.jobs.options import device, for_programs, not_negative, positive
-from ActiveSegLoopLib.jobs.wording import counted, duration
+from ActiveSegLoopLib.jobs.wording import duration
+from ActiveSegLoopLib.wording import counted
 
 if TYPE_CHECKING:
     from ActiveSegLoopLib.study.rounds import Round

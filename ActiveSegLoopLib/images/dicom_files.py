@@ -1,4 +1,4 @@
-"""Damaged DICOM slices, which GDCM silently leaves out of a series."""
+"""Which files are DICOM, and damaged slices, which GDCM silently leaves out of a series."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-import SimpleITK as sitk
-
 from ActiveSegLoopLib.errors import ImageError
+from ActiveSegLoopLib.images.itk import read_header
 
 _ENDINGS = (".dcm", ".ima")
 _HEAD_BYTES = 1 << 14
@@ -20,17 +19,21 @@ _IMAGE_KIND = re.compile(
 )
 
 
+def is_dicom(path: Path) -> bool:
+    """Whether a file that isn't hidden begins as DICOM files do."""
+    return not path.name.startswith(".") and _head(path, 132)[128:] == b"DICM"
+
+
 def require_no_damaged_slice(others: Iterable[Path], slices: Iterable[Path]) -> None:
     """Raise ImageError for a file that may be a slice of a DICOM series but can't be read.
 
     others: the files that are in no series; slices: one file of each series. What isn't DICOM, and
     what is of a kind without an image (plans, reports, DICOMDIR), may lie there.
     """
-    heads = {path: _head(path) for path in others if not path.name.startswith(".")}
-    looking = [path for path, head in heads.items() if _looks_like_dicom(path, head)]
-    known = {_kind(_head(path)) for path in slices} if looking else set()
-    for path in sorted(looking):
-        kind = _kind(heads[path])
+    looking = sorted(path for path in others if _looks_like_dicom(path))
+    known = {_kind(path) for path in slices} if looking else set()
+    for path in looking:
+        kind = _kind(path)
         may_be_slice = kind is None or kind in known or _IMAGE_KIND.fullmatch(kind)
         if may_be_slice and not _can_be_read(path):
             raise ImageError(
@@ -39,31 +42,30 @@ def require_no_damaged_slice(others: Iterable[Path], slices: Iterable[Path]) -> 
             )
 
 
-def _head(path: Path) -> bytes:
-    """The beginning of a file; empty where it can't be opened."""
+def _head(path: Path, length: int) -> bytes:
+    """So many bytes of the beginning of a file; empty where it can't be opened."""
     if not path.is_file():
         return b""
     try:
         with open(path, "rb") as file:
-            return file.read(_HEAD_BYTES)
+            return file.read(length)
     except OSError:
         return b""
 
 
-def _looks_like_dicom(path: Path, head: bytes) -> bool:
-    return head[128:132] == b"DICM" or path.name.lower().endswith(_ENDINGS)
+def _looks_like_dicom(path: Path) -> bool:
+    ending = path.name.lower().endswith(_ENDINGS) and not path.name.startswith(".")
+    return ending or is_dicom(path)
 
 
-def _kind(head: bytes) -> bytes | None:
-    match = _KIND.search(head)
+def _kind(path: Path) -> bytes | None:
+    match = _KIND.search(_head(path, _HEAD_BYTES))
     return match and match[1]
 
 
 def _can_be_read(path: Path) -> bool:
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
     try:
-        reader.ReadImageInformation()
+        read_header(path)
     except RuntimeError:
         return False
     return True
