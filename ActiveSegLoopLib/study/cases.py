@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ActiveSegLoopLib.errors import StudyError
@@ -24,7 +24,7 @@ from ActiveSegLoopLib.study.channels import (
 )
 from ActiveSegLoopLib.study.clock import now
 from ActiveSegLoopLib.study.database import Database
-from ActiveSegLoopLib.study.fingerprint import Fingerprint
+from ActiveSegLoopLib.study.fingerprint import Fingerprint, voxel_digest
 from ActiveSegLoopLib.study.naming import case_name, check_case_name, no_case, unique_name
 
 ROLES = ("pool", "validation", "test")
@@ -185,15 +185,24 @@ class Cases:
                 )
 
     def _require_new(self, connection: sqlite3.Connection, channel: Channel, path: Path) -> None:
-        """One image in two cases, as whichever channel, could be trained on and tested on."""
+        """One image in two cases, as whichever channel, could be trained on and tested on.
+
+        Also where it was saved in another format, compressed, or turned to other axes.
+        """
         rows = connection.execute(
-            "SELECT * FROM cases JOIN channels ON case_id = id WHERE series IS ? "
+            "SELECT * FROM cases JOIN channels ON case_id = id WHERE voxels = ? OR series IS ? "
             "AND (series IS NOT NULL OR sha256 = ?)",
-            (channel.series, channel.fingerprint.sha256),
+            (channel.voxels, channel.series, channel.fingerprint.sha256),
         )
         for row in rows:
-            if is_same(channel, self._folder, _channel(row)):
+            known = _channel(row)
+            if is_same(channel, self._folder, known):
                 raise StudyError(f"{path} is in the study already, as case '{row['name']}'.")
+            if channel.voxels is not None and channel.voxels == known.voxels:
+                raise StudyError(
+                    f"{path} is in the study already: it holds the same voxels as the image of "
+                    f"case '{row['name']}', {known.path(self._folder)}."
+                )
 
     def _described(
         self, paths: Sequence[Path], uids: Sequence[str | None]
@@ -205,8 +214,9 @@ class Cases:
             channel = make_channel(path, self._folder, uid)
             if any(_same(channel, other) for other in channels):
                 raise StudyError(f"{path} is given twice as an image of one case.")
-            channels.append(channel)
-            grid = read_channel(channel, self._folder).geometry
+            volume = read_channel(channel, self._folder)
+            channels.append(replace(channel, voxels=voxel_digest(volume)))
+            grid = volume.geometry
             if geometry is None:
                 geometry = grid
             elif not geometry.overlaps(grid):
@@ -253,6 +263,7 @@ def _channel(row: sqlite3.Row) -> Channel:
         row["series"],
         Fingerprint(row["size"], row["sha256"]),
         row["stamp"],
+        row["voxels"],
     )
 
 
@@ -314,9 +325,9 @@ def _insert(
     for position, c in enumerate(channels):
         connection.execute(
             "INSERT INTO channels (case_id, position, relative_path, absolute_path, series, size, "
-            "sha256, stamp) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "sha256, stamp, voxels) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (case_id, position, c.relative, c.absolute, c.series, c.fingerprint.size,
-             c.fingerprint.sha256, c.stamp),
+             c.fingerprint.sha256, c.stamp, c.voxels),
         )
 
 

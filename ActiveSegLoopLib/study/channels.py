@@ -22,7 +22,7 @@ class Channel:
     when it was added, the second place to look. series: which DICOM series of a folder, as a hash,
     because the UID itself would identify the patient's examination; its fingerprint is that of its
     own files, whatever else lies in the folder. stamp: the state of all files there for which the
-    fingerprint is known to hold, None when it has to be computed.
+    fingerprint is known to hold, None when it has to be computed. voxels: see voxel_digest.
     """
 
     relative: str | None
@@ -30,6 +30,7 @@ class Channel:
     series: str | None
     fingerprint: Fingerprint
     stamp: str | None
+    voxels: str | None = None
 
     def path(self, folder: Path) -> Path:
         """Where the image lies, or should lie when it is in neither place."""

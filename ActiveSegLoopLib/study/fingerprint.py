@@ -1,4 +1,4 @@
-"""Whether an image is the one that it was: its bytes' size and SHA-256."""
+"""Whether an image is the one that it was: the size and SHA-256 of its bytes, and of its voxels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ActiveSegLoopLib.errors import StudyError
+from ActiveSegLoopLib.images.orientation import to_lps
+from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.study.files import sha256_of
 
 # File systems round times to as much as this (FAT): a file that is younger when it is hashed could
@@ -42,6 +46,21 @@ def fingerprint(path: Path, files: Sequence[Path] | None = None) -> Fingerprint:
     if len(digests) == 1:
         return Fingerprint(size, digests[0])
     return Fingerprint(size, hashlib.sha256("\n".join(digests).encode()).hexdigest())
+
+
+def voxel_digest(volume: Volume) -> str | None:
+    """SHA-256 (hexadecimal) of an image's shape and values in LPS order, however it was saved.
+
+    Neither the type of the values nor the grid's place and spacing count: a copy with a mended
+    header is the same image. None for a constant image, as which a missing channel may come.
+    """
+    array = to_lps(volume).array
+    if array.min() == array.max():
+        return None
+    digest = hashlib.sha256(repr(array.shape).encode())
+    for plane in array:
+        digest.update(np.add(plane, 0.0, dtype="<f8", order="C"))  # -0 becomes 0
+    return digest.hexdigest()
 
 
 def stamp(path: Path) -> str | None:

@@ -146,4 +146,7 @@ VERSION_3 = (
 # excluded: the case takes no part for now, and nothing of it is forgotten.
 VERSION_4 = ("ALTER TABLE cases ADD COLUMN excluded INTEGER NOT NULL DEFAULT 0",)
 
-MIGRATIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
+# voxels: see voxel_digest; NULL for images that an earlier version added.
+VERSION_5 = ("ALTER TABLE channels ADD COLUMN voxels TEXT",)
+
+MIGRATIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5)

@@ -5,6 +5,7 @@ import pytest
 
 from ActiveSegLoopLib.errors import ImageError, StudyError
 from ActiveSegLoopLib.images.geometry import Geometry
+from ActiveSegLoopLib.images.orientation import to_lps
 from ActiveSegLoopLib.images.reading import read_image
 from ActiveSegLoopLib.images.volume import Volume
 from ActiveSegLoopLib.images.writing import write_volume
@@ -76,6 +77,46 @@ def test_an_image_is_added_once_whatever_it_is_called(study, case, make_image):
     with pytest.raises(StudyError, match="is given twice"):
         study.add_case([make_image("x.nii.gz")] * 2)
     assert study.cases() == [case]
+
+
+@pytest.mark.parametrize("ending", ["nii", "nrrd", "mha"])
+@pytest.mark.parametrize("kind", [np.int16, np.int32, np.float32, np.float64])
+def test_a_copy_in_another_format_or_type_of_values_is_the_same_image(
+    study, case, tmp_path, ending, kind
+):
+    (image,) = study.volumes(case)
+    copy = tmp_path / f"copy.{ending}"
+    write_volume(copy, image.with_array(image.array.astype(kind)))
+    with pytest.raises(StudyError, match="the same voxels as the image of case 'scan', .*scan.nii"):
+        study.add_case([copy], role="test")
+    assert study.cases() == [case]
+
+
+def test_a_copy_turned_to_other_axes_or_with_another_spacing_is_the_same_image(
+    study, case, tmp_path
+):
+    (image,) = study.volumes(case)
+    spacing = Geometry(GRID.shape, (1, 1, 1), GRID.origin, GRID.direction)
+    for number, copy in enumerate((to_lps(image), Volume(image.array, spacing))):
+        write_volume(path := tmp_path / f"{number}.nrrd", copy)
+        with pytest.raises(StudyError, match="the same voxels"):
+            study.add_case([path], role="test")
+
+
+def test_one_other_voxel_makes_another_image(study, case, tmp_path):
+    (image,) = study.volumes(case)
+    array = image.array.copy()
+    array[0, 0, 0] += 1
+    write_volume(path := tmp_path / "other.nrrd", image.with_array(array))
+    assert study.add_case([path], role="test").name == "other"
+
+
+def test_channels_that_hold_nothing_may_be_alike(study, make_image, tmp_path):
+    for number, ending in enumerate(("nrrd", "mha")):
+        nothing = Volume(np.zeros(GRID.shape, np.int16), GRID)
+        write_volume(empty := tmp_path / f"empty.{ending}", nothing)
+        study.add_case([make_image(f"t{number}.nrrd"), empty])
+    assert len(study.cases()) == 2
 
 
 def test_an_image_is_in_one_case_only_whichever_channel_it_is(study, make_image):

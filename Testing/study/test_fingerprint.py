@@ -8,7 +8,8 @@ import pytest
 import SimpleITK as sitk
 
 from ActiveSegLoopLib.errors import StudyError
-from ActiveSegLoopLib.study.fingerprint import files_of, fingerprint, stamp
+from ActiveSegLoopLib.images.reading import read_image
+from ActiveSegLoopLib.study.fingerprint import files_of, fingerprint, stamp, voxel_digest
 
 
 def names(path):
@@ -108,3 +109,14 @@ def test_of_a_header_whose_voxels_are_gone_the_missing_file_is_named(tmp_path, i
     for function in (fingerprint, stamp):
         with pytest.raises(StudyError, match=r"gone.raw, which belongs to .*gone.nhdr, can't be"):
             function(tmp_path / "gone.nhdr")
+
+
+def test_the_48_orientations_of_one_real_image_have_one_voxel_digest(shared_data):
+    folder = shared_data / "odd_files" / "nifti_space_48_orientations"
+    digests = [voxel_digest(read_image(path)) for path in sorted(folder.glob("*.nii.gz"))]
+    assert len(digests) == 48 and len(set(digests)) == 1
+
+
+def test_a_real_image_in_two_formats_has_one_voxel_digest(shared_data):
+    nifti, nrrd = (read_image(shared_data / "odd_files" / f"FLAIR.{e}") for e in ("nii.gz", "nrrd"))
+    assert voxel_digest(nifti) == voxel_digest(nrrd)

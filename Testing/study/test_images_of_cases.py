@@ -9,6 +9,7 @@ import pytest
 
 import ActiveSegLoopLib.study.channels as channels_module
 from ActiveSegLoopLib.errors import ImageError, StudyError
+from ActiveSegLoopLib.images.writing import write_volume
 from ActiveSegLoopLib.study import Study
 from ActiveSegLoopLib.study.checking import check
 from ActiveSegLoopLib.study.database import Database
@@ -164,6 +165,14 @@ def test_one_of_several_dicom_series_is_chosen_and_remembered(study, tmp_path):
     folder.rename(tmp_path / "moved")
     study.relocate(two, [tmp_path / "moved"])
     assert np.array_equal(study.volumes(two)[0].array, second)
+
+
+def test_a_dicom_series_saved_as_one_file_is_the_same_image(study, tmp_path):
+    write_series(tmp_path / "dicom", ONE, 1, "a")
+    case = study.add_case([tmp_path / "dicom"])
+    write_volume(tmp_path / "copy.nii.gz", study.volumes(case)[0])
+    with pytest.raises(StudyError, match="the same voxels as the image of case 'dicom'"):
+        study.add_case([tmp_path / "copy.nii.gz"], role="test")
 
 
 def test_several_dicom_series_of_a_folder_are_the_channels_of_a_case(study, tmp_path):
