@@ -110,7 +110,7 @@ def test_cases_that_differ_in_their_channels_are_named(study, tmp_path, capsys):
     with Study.open(study).database.writing() as connection:
         connection.execute(
             "INSERT INTO channels SELECT case_id, 1, relative_path, absolute_path, series, size, "
-            "sha256, stamp FROM channels JOIN cases ON case_id = id WHERE name = 'p1'"
+            "sha256, stamp, voxels FROM channels JOIN cases ON case_id = id WHERE name = 'p1'"
         )
     capsys.readouterr()
     assert call("export", study, "--format", "nnunet", "--out", tmp_path / "out") == 1

@@ -87,8 +87,8 @@ def of_two_series(trained, tmp_path):
     """A trained study and a folder of two DICOM series, its cases dicom and dicom-2."""
     study, folder = tmp_path / "study", tmp_path / "images" / "dicom"
     shutil.copytree(trained, study)
-    for series, prefix in ((ONE, "a"), (TWO, "b")):
-        write_series(folder, series, 1, prefix, slices=20)
+    for seed, (series, prefix) in enumerate(((ONE, "a"), (TWO, "b")), start=1):
+        write_series(folder, series, seed, prefix, slices=20)
         assert call("add", study, folder, "--series", series) == 0
     return study, folder
 

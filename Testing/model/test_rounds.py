@@ -285,7 +285,7 @@ def test_cases_with_different_numbers_of_channels_are_refused_before_a_round_beg
     with study.database.writing() as connection:  # as studies could be before adding refused it
         connection.execute(
             "INSERT INTO channels SELECT case_id, 1, relative_path, absolute_path, series, size, "
-            "sha256, stamp FROM channels JOIN cases ON case_id = id WHERE name = 'c1'"
+            "sha256, stamp, voxels FROM channels JOIN cases ON case_id = id WHERE name = 'c1'"
         )
     with pytest.raises(ModelError, match=r"'c0' has 1 image\(s\) and case 'c1' 2"):
         train(study)
