@@ -199,13 +199,14 @@ class SegmentSection(Section):
 
     def _about_open(self, opened: Any, model: str) -> str:
         """One sentence: what of the model's labels is seen and edited now."""
-        if self._holds_unaccepted(opened):
+        current, begun = self.study.current_round(), opened.beginning
+        if begun.source == "prediction" and begun.predicted == current.number:
+            text = _("{case} is open with the model's labels: correct them.")
+        elif self._holds_unaccepted(opened):
             text = _(
                 "{case} holds labels that aren't accepted yet, so '{model}' is hidden in the "
                 "views: accept them by Slice done and open the case again to correct the model's."
             )
-        elif opened.beginning.source == "prediction":
-            text = _("{case} is open with the model's labels: correct them.")
         else:
             text = _(
                 "The labels accepted for {case} stay, so '{model}' is hidden in the views: see in "

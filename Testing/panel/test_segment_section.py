@@ -110,6 +110,15 @@ def test_an_open_case_without_labels_is_opened_anew_with_the_models(segmenting, 
     np.testing.assert_array_equal(study.labelmap(revision).array, MODELS.array)
 
 
+def test_corrections_of_this_models_labels_stay_when_it_segments_again(segmenting, study, opened):
+    told = segment(segmenting)
+    drawn = np.where(MODELS.array == 2, 2, 0).astype(np.uint8)
+    paint(opened, drawn)
+    assert segment(segmenting) == told
+    np.testing.assert_array_equal(shown(opened), drawn)
+    assert seen(study) == ["p1 labels"]
+
+
 def test_slices_accepted_before_stay_in_what_is_opened_anew(segmenting, study, opened):
     paint(opened, np.zeros_like(MODELS.array))
     segmenting.ui.sliceDoneButton.click()
