@@ -37,11 +37,12 @@ class Coloring(Section):
             self._hide()
             return
         pair, case = self.section.pair(), self.section.case_name
+        first, second = self.section.words(pair)
         self._asked = asked = (pair, found.value)
 
         def done(measured: Any) -> None:
             if self._asked == asked and measured is not None:
-                self._show(measured, f"{case}: {pair[0]} - {pair[1]}, {found.name}")
+                self._show(measured, f"{case}: {first} - {second}, {found.name}")
             elif self._asked == asked:
                 self._hide()
 
@@ -76,7 +77,11 @@ class Coloring(Section):
         if worst is None:
             self.tell(_("There is no surface to go to: compare a label that both have."))
             return
+        from ActiveSegLoopLib.scene.crosshair import point_at
+
         self.panel.look_at(self.section.case_name, worst.ras)
+        # The segmentation on whose surface it lies may not be shown in the slice views.
+        point_at(worst.ras)
         self.tell(_("Worst spot: {mm} mm apart.").format(mm=f"{worst.mm:.1f}"))
 
     def _show(self, measured: Apart, name: str) -> None:
@@ -100,7 +105,9 @@ class Coloring(Section):
 
     def _hide(self) -> None:
         from ActiveSegLoopLib.scene.colored_models import show_legend
+        from ActiveSegLoopLib.scene.crosshair import stop_pointing
 
+        stop_pointing()
         if self._is_there():
             show_legend(self.node, False)
             self.node.GetDisplayNode().SetVisibility(False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -14,6 +15,7 @@ from ActiveSegLoopLib.panel.section import Section, guarded, pressed
 from ActiveSegLoopLib.panel.tables import current_key, fill, select, stretch
 
 NONE, ON_SCREEN = "", "on screen"
+_DECIMALS = 3
 
 
 class CompareSection(Section):
@@ -29,7 +31,6 @@ class CompareSection(Section):
         self._pairs: dict[tuple[str, str], Any] = {}
         self._tables: dict[tuple[str, str], Any] = {}
         self._case = ""
-        self._filling = False
         stretch(self.ui.verdictTable, 0)
         self.coloring = Coloring(self)
         self.ui.compareCaseComboBox.connect("currentIndexChanged(int)", self.on_case)
@@ -77,23 +78,16 @@ class CompareSection(Section):
 
     def show_choices(self) -> None:
         """Offer what there is of the chosen case; the choice made before stays where it can."""
-        self._filling = True
         found = self._choices()
-        texts = {
-            NONE: _("none"), "manual": _("by hand"), "model": _("the model's"),
-            "corrected": _("corrected"), ON_SCREEN: _("on screen now"),
-        }
-        for number, (parameter, box) in enumerate(self.boxes):
+        remembered = [getattr(self.parameters, parameter) for parameter, _box in self.boxes]
+        texts = choice_texts()
+        for (parameter, box), chosen in zip(self.boxes, different(found, remembered)):
             choices = [NONE, *found] if parameter == "third" else found
-            remembered = getattr(self.parameters, parameter)
             box.clear()
             for choice in choices:
                 box.addItem(texts[choice], choice)
-            usual = min(number, len(choices) - 1) if parameter != "third" else 0
-            at = choices.index(remembered) if remembered in choices else usual
             if choices:
-                box.setCurrentIndex(at)
-        self._filling = False
+                box.setCurrentIndex(choices.index(chosen))
 
     @pressed
     def on_compare(self) -> None:
@@ -145,6 +139,11 @@ class CompareSection(Section):
         at = self.ui.pairComboBox.currentIndex
         return pairs[at] if 0 <= at < len(pairs) else None
 
+    def words(self, pair: tuple[str, str]) -> tuple[str, str]:
+        """What the panel calls the two of a pair."""
+        texts = choice_texts()
+        return texts[pair[0]], texts[pair[1]]
+
     def structure(self) -> Any:
         """The comparison of the chosen label, None without one."""
         value = current_key(self.ui.verdictTable)
@@ -166,12 +165,13 @@ class CompareSection(Section):
         if self.study is None:
             return
         self._case = case
-        shown = show_comparison(compared, case, limit)
+        shown = show_comparison(compared, case, limit, choice_texts())
         self._pairs, self._tables = dict(compared.pairs), dict(shown.tables)
         box = self.ui.pairComboBox
         blocked = box.blockSignals(True)
         box.clear()
-        for first, second in self._pairs:
+        for pair in self._pairs:
+            first, second = self.words(pair)
             box.addItem(_("{first} and {second}").format(first=first, second=second))
         box.setCurrentIndex(0)
         box.blockSignals(blocked)
@@ -187,10 +187,10 @@ class CompareSection(Section):
         for found in self._pairs[pair]:
             surface = found.surface.symmetric
             numbers = (found.dice, surface.rms, surface.maximum)
-            cells = [round(n, 3) if math.isfinite(n) else "-" for n in map(float, numbers)]
+            cells = [n if math.isfinite(n) else "-" for n in map(float, numbers)]
             rows.append((found.value, (found.name, fits[found.fits], *cells)))
         chosen = current_key(self.ui.verdictTable)
-        fill(self.ui.verdictTable, rows)
+        fill(self.ui.verdictTable, rows, _DECIMALS)
         self.ui.surfaceTableView.setMRMLTableNode(self._tables.get(pair))
         if rows and not select(self.ui.verdictTable, chosen):
             select(self.ui.verdictTable, rows[0][0])
@@ -237,3 +237,25 @@ class CompareSection(Section):
     def _set_busy(self, busy: bool) -> None:
         self.ui.compareButton.enabled = not busy
         self.ui.compareProgressBar.visible = busy
+
+
+def choice_texts() -> dict[str, str]:
+    """What the panel calls the labels that can be compared."""
+    return {
+        NONE: _("none"), "manual": _("by hand"), "model": _("the model's"),
+        "corrected": _("corrected"), ON_SCREEN: _("on screen now"),
+    }
+
+
+def different(found: Sequence[str], remembered: Sequence[str]) -> list[str]:
+    """The first, second and third choice: those remembered where they can be, no two the same.
+
+    The third is none if it isn't remembered, the second the first where there is only one.
+    """
+    *chosen, third = (choice if choice in found else NONE for choice in remembered)
+    if chosen[0] == chosen[1]:
+        chosen[1] = NONE
+    for i, choice in enumerate(chosen):
+        if found and choice == NONE:
+            chosen[i] = next((other for other in found if other not in chosen), found[0])
+    return [*chosen, NONE if third in chosen else third]

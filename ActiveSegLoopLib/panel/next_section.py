@@ -8,6 +8,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ActiveSegLoopLib.panel.asking import may_keep_whole
 from ActiveSegLoopLib.panel.drafts import Drafts
 from ActiveSegLoopLib.panel.editor import Editor
 from ActiveSegLoopLib.panel.icons import set_icons
@@ -180,7 +181,7 @@ class NextSection(Section):
     @pressed
     def on_volume_done(self) -> None:
         """Keep the whole volume, and open the next one."""
-        if self._can_accept():
+        if self._can_accept() and may_keep_whole(self.labeling.opened):
             self._accept(None)
 
     @pressed

@@ -11,9 +11,9 @@ import slicer
 from slicer.i18n import tr as _
 
 from ActiveSegLoopLib.errors import ActiveSegLoopError
+from ActiveSegLoopLib.panel.asking import NAME
 
 TORCH = ">=2.8"
-NAME = "ActiveSegLoop"
 MODEL = ("monai", "safetensors")  # and torch
 REPORT = ("matplotlib",)
 

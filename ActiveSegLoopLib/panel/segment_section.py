@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 from ActiveSegLoopLib.panel.icons import set_icons
 from ActiveSegLoopLib.panel.packages import ensure_packages
 from ActiveSegLoopLib.panel.running import Follower, Remaining, duration
-from ActiveSegLoopLib.panel.section import Section, pressed
+from ActiveSegLoopLib.panel.section import Section, guarded, pressed
 
 
 class SegmentSection(Section):
@@ -26,11 +26,17 @@ class SegmentSection(Section):
         self.follower = Follower()
         self.remaining = Remaining()
         self._done, self._left = 0, ""
+        self._ended, self._about = "", ""
         self.ui.segmentButton.connect("clicked(bool)", self.on_segment)
         self.ui.segmentListButton.connect("clicked(bool)", self.on_segment_list)
         self.ui.segmentCasesButton.connect("clicked(bool)", self.on_segment_cases)
         self.ui.cancelSegmentButton.connect("clicked(bool)", self.on_cancel)
         self.show_study()
+
+    @property
+    def labeling(self) -> Any:
+        """The case that is being labeled."""
+        return self.panel.sections["next"].labeling
 
     def show_study(self) -> None:
         """There has to be a model."""
@@ -55,7 +61,7 @@ class SegmentSection(Section):
     def on_segment(self) -> None:
         """Segment the chosen volume; without one, that of the open case."""
         node = self.ui.segmentVolumeSelector.currentNode()
-        opened = self.panel.sections["next"].labeling.opened
+        opened = self.labeling.opened
         if node is None and opened is not None:
             node = opened.volume_node
         if node is None:
@@ -110,6 +116,7 @@ class SegmentSection(Section):
             return
         task = self.logic.loop.start_segmenting(things, self.parameters.device.value)
         self._done, self._left = 0, ""
+        self._ended, self._about = "", ""
         self._set_busy(True)
         self.follower.follow(task, self.on_event, self.on_end)
 
@@ -132,6 +139,8 @@ class SegmentSection(Section):
             self.tell(_("{name} is segmented ({seconds} s).").format(
                 name=event.get("name"), seconds=event.get("seconds")
             ))
+            if event.get("case") and event.get("node") is not None:
+                self._show_with_open(event["case"], event["node"])
         elif kind in ("warning", "error"):
             self.tell(str(event.get("text", "")))
 
@@ -141,8 +150,69 @@ class SegmentSection(Section):
         text = _("Stopped. Segmented: {count}.") if task.status == 130 else _("Segmented: {count}.")
         text = text.format(count=self._done)
         problems = " ".join(getattr(task, "errors", []))
-        self.tell(f"{text} {problems}".strip() if self._done or not problems else problems)
+        self._ended = f"{text} {problems}".strip() if self._done or not problems else problems
+        self._tell_end()
         self.panel.study_changed()
+
+    def _tell_end(self) -> None:
+        if not self.follower.is_busy:
+            self.tell(f"{self._ended} {self._about}".strip())
+
+    def _show_with_open(self, case: str, node: Any) -> None:
+        """Keep the model's labels from hiding those that are edited, or let them be edited."""
+        study, opened = self.study, self.labeling.case
+        if opened is not None:
+            node.GetDisplayNode().SetVisibility(False)
+        if case in (self.labeling.opening, None if opened is None else opened.name):
+            # Behind what is being stored or opened.
+            self.panel.background.start(
+                lambda: None, lambda _none: self._edit(study, case, node), self.tell_error
+            )
+
+    @guarded
+    def _edit(self, study: Any, case: str, node: Any) -> None:
+        opened = self._opened(study, case)
+        if opened is None or self.labeling.opening is not None:
+            return
+        if not self._holds_unaccepted(opened) and self.logic.loop.has_newer_prediction(opened):
+            # Where one looks now, not where it was opened.
+            self.labeling.open(case, *self.panel.sections["next"].slice_at_hand())
+        self.panel.background.start(
+            lambda: None, lambda _none: self._tell_about(study, case, node), self.tell_error
+        )
+
+    @guarded
+    def _tell_about(self, study: Any, case: str, node: Any) -> None:
+        opened = self._opened(study, case)
+        if opened is not None:
+            self._about = self._about_open(opened, node.GetName())
+            self._tell_end()
+
+    def _opened(self, study: Any, case: str) -> Any:
+        """The open case if it is still this one."""
+        labeling = self.labeling
+        is_this = labeling.study is study and labeling.case is not None
+        return labeling.opened if is_this and labeling.case.name == case else None
+
+    def _holds_unaccepted(self, opened: Any) -> bool:
+        return self.labeling.has_edits or self.logic.loop.holds_unaccepted(opened)
+
+    def _about_open(self, opened: Any, model: str) -> str:
+        """One sentence: what of the model's labels is seen and edited now."""
+        current, begun = self.study.current_round(), opened.beginning
+        if begun.source == "prediction" and begun.predicted == current.number:
+            text = _("{case} is open with the model's labels: correct them.")
+        elif self._holds_unaccepted(opened):
+            text = _(
+                "{case} holds labels that aren't accepted yet, so '{model}' is hidden in the "
+                "views: accept them by Slice done and open the case again to correct the model's."
+            )
+        else:
+            text = _(
+                "The labels accepted for {case} stay, so '{model}' is hidden in the views: see in "
+                "Compare how it differs."
+            )
+        return text.format(case=opened.case.name, model=model)
 
     def _set_busy(self, busy: bool) -> None:
         has_model = self.study is not None and self.study.current_round() is not None

@@ -8,8 +8,13 @@ from typing import Any
 import qt
 
 
-def fill(table: Any, rows: Sequence[tuple[Hashable, Sequence[Any]]]) -> None:
-    """Show rows (key, cells) in a QTableWidget; numbers sort as numbers, the selection stays."""
+def fill(
+    table: Any, rows: Sequence[tuple[Hashable, Sequence[Any]]], decimals: int | None = None
+) -> None:
+    """Show rows (key, cells) in a QTableWidget; numbers sort as numbers, the selection stays.
+
+    decimals: so many for every float, in a table that isn't sorted.
+    """
     chosen = current_key(table)
     sorted_rows = table.sortingEnabled
     blocked = table.blockSignals(True)
@@ -18,8 +23,10 @@ def fill(table: Any, rows: Sequence[tuple[Hashable, Sequence[Any]]]) -> None:
     for row, (key, cells) in enumerate(rows):
         for column, cell in enumerate(cells):
             item = qt.QTableWidgetItem()
-            item.setData(qt.Qt.DisplayRole, cell)
-            item.setToolTip(str(cell))
+            is_text = decimals is None or not isinstance(cell, float)
+            shown = cell if is_text else f"{cell:.{decimals}f}"
+            item.setData(qt.Qt.DisplayRole, shown)
+            item.setToolTip(str(shown))
             if column == 0:
                 item.setData(qt.Qt.UserRole, key)
             if isinstance(cell, (int, float)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from ActiveSegLoopLib.errors import EvaluationError
@@ -103,11 +104,20 @@ def compare(
     return Compared(pairs, surfaces, structure)
 
 
-def show_comparison(compared: Compared, name: str, limit_mm: float = 2.0) -> Shown:
-    """Put a comparison into the scene, over what a former one of this name has shown there."""
+def show_comparison(
+    compared: Compared,
+    name: str,
+    limit_mm: float = 2.0,
+    words: Mapping[str, str] = MappingProxyType({}),
+) -> Shown:
+    """Put a comparison into the scene, over what a former one of this name has shown there.
+
+    words: what to call the segmentations in the names of the nodes, where not as in the pairs.
+    """
     tables, models, worst = {}, {}, {}
     for pair, structures in compared.pairs.items():
-        title = f"{name}: {pair[0]} - {pair[1]}"
+        first, second = (words.get(one, one) for one in pair)
+        title = f"{name}: {first} - {second}"
         tables[pair] = comparison_table(structures, title)
         if pair in compared.surfaces:
             found = compared.surfaces[pair]

@@ -108,6 +108,20 @@ def labelmap_of(
     return snapshot(node, geometry, strict).labelmap(segments, strict)
 
 
+def is_empty(node: Any, ids: Sequence[str]) -> bool:
+    """Whether none of these segments has a voxel; one that isn't made of voxels counts as drawn."""
+    segmentation = node.GetSegmentation()
+    present = [segmentation.GetSegment(id) for id in ids if segmentation.GetSegment(id) is not None]
+    if present and not segmentation.ContainsRepresentation(labelmap_name()):
+        return False
+    for segment in present:
+        image = segment.GetRepresentation(labelmap_name())
+        if image is not None and image.GetNumberOfPoints() > 0:
+            if (image_array(image) == segment.GetLabelValue()).any():
+                return False
+    return True
+
+
 def snapshot(node: Any, geometry: Geometry, strict: bool = True) -> Snapshot:
     """Copy a segmentation node's voxels, brought onto a grid.
 

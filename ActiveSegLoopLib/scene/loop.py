@@ -18,7 +18,7 @@ from ActiveSegLoopLib.scene.processes import Processes
 from ActiveSegLoopLib.scene.segmentations import content_stamp
 from ActiveSegLoopLib.scene.volumes import geometry_of, volume_of
 from ActiveSegLoopLib.study.cases import Case
-from ActiveSegLoopLib.study.drafts import Draft, remove_draft
+from ActiveSegLoopLib.study.drafts import Draft, draft_of, remove_draft
 from ActiveSegLoopLib.study.files import make_folder
 from ActiveSegLoopLib.study.naming import case_name, unique_name
 from ActiveSegLoopLib.study.proposals import StoredProposal
@@ -151,13 +151,24 @@ class Loop(Processes):
         return opened
 
     def has_newer_prediction(self, opened: Opened) -> bool:
-        """Whether the model in use has segmented a case, and it was opened without that."""
+        """Whether the model in use has segmented a case since it was opened."""
         current, begun = self.study.current_round(), opened.beginning
-        if current is None or begun.source in (opening.DRAFT, opening.SCENE):
+        if current is None:
             return False
-        if (begun.source, begun.model_round) == (opening.PREDICTION, current.number):
+        if begun.source in (opening.DRAFT, opening.SCENE):
+            if self.holds_unaccepted(opened):
+                return False
+        elif begun.predicted == current.number:
             return False
         return self.study.prediction(current, opened.case) is not None
+
+    def holds_unaccepted(self, opened: Opened) -> bool:
+        """Whether a case's segments hold what no revision does, as far as this loop knows."""
+        node = opened.segmentation_node
+        known = self._stored.get(opening.node_key(node))
+        if known is None or known.stamp != content_stamp(node):
+            return True
+        return draft_of(self.study, opened.case) is not None
 
     def open_case(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -16,11 +16,10 @@ from ActiveSegLoopLib.scene.cases import CaseImages, case_nodes, present_nodes, 
 from ActiveSegLoopLib.scene.jumping import align_views, jump_to_slice
 from ActiveSegLoopLib.scene.labelmaps import labelmap_of
 from ActiveSegLoopLib.scene.overlay import show
-from ActiveSegLoopLib.scene.ownership import ROLE, STUDY, disown, find, own
+from ActiveSegLoopLib.scene.ownership import STUDY, disown, find, own
 from ActiveSegLoopLib.scene.segmentations import (
     apply_schema,
     content_stamp,
-    reference_volume,
     replace_image,
     segmentation_of,
     shared_image,
@@ -42,8 +41,9 @@ class Beginning:
 
     source: "draft", "revision" (the newest), "prediction" (of the current model; what was
     annotated before is kept in it), "nothing", or "scene" (what was drawn in an earlier opening and
-    isn't stored yet). origin and model_round: what a revision made of
-    it will have. parent: the newest revision's number, None without one.
+    isn't stored yet). origin and model_round: what a revision made of it will have. parent: the
+    newest revision's number, None without one. predicted: the round in use, if its model had
+    segmented the case by then, also where a person's labels leave nothing for it to say.
     """
 
     case: Case
@@ -54,6 +54,7 @@ class Beginning:
     model_round: int | None
     parent: int | None
     draft: Draft | None = None
+    predicted: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +154,7 @@ def put(
             beginning = replace(known.beginning, source=SCENE, parent=beginning.parent)
         else:
             replace_image(node, loaded.labels, segments)
-    _show_only(node, volumes)
+    _show_only(node)
     align_views(volumes[0])
     show(volumes[0])
     if plane is not None and index is not None:
@@ -188,24 +189,29 @@ def _begin_without_draft(study: Study, case: Case) -> Beginning:
     parent = None if latest is None else latest.number
     current = study.current_round()
     path = None if current is None else study.prediction(current, case)
-    if path is None:
-        if latest is None:
-            empty = Volume(np.zeros(case.geometry.shape, np.uint8), case.geometry)
-            return Beginning(case, schema, empty, NOTHING, "manual", None, None)
+    predicted = None if path is None else current.number
+    annotated = None if latest is None else study.annotated(latest)
+    if latest is not None and (path is None or annotated.all().all()):
         origin = "manual" if latest.origin == "manual" else "corrected"
         return Beginning(
-            case, schema, study.labelmap(latest), REVISION, origin, latest.model_round, parent
+            case, schema, study.labelmap(latest), REVISION, origin, latest.model_round, parent,
+            predicted=predicted,
         )
+    if path is None:
+        empty = Volume(np.zeros(case.geometry.shape, np.uint8), case.geometry)
+        return Beginning(case, schema, empty, NOTHING, "manual", None, None)
     values = read_labelmap(path).array
     if latest is not None:
         nothing = Annotated(
             np.zeros(case.geometry.shape, np.uint8), np.zeros((1, len(schema.ids)), bool)
         )
         values = merge(
-            values, nothing, study.annotated(latest), lambda: study.labelmap(latest).array, schema
+            values, nothing, annotated, lambda: study.labelmap(latest).array, schema
         )
     labelmap = Volume(values, case.geometry)
-    return Beginning(case, schema, labelmap, PREDICTION, "corrected", current.number, parent)
+    return Beginning(
+        case, schema, labelmap, PREDICTION, "corrected", predicted, parent, predicted=predicted
+    )
 
 
 def _shows(node: Any, beginning: Beginning) -> bool:
@@ -217,17 +223,13 @@ def _shows(node: Any, beginning: Beginning) -> bool:
     return np.array_equal(shown.array, beginning.labelmap.array)
 
 
-def _show_only(node: Any, volumes: Sequence[Any]) -> None:
-    """Show a case's segmentation, and hide all of ours that belong to another case or study.
+def _show_only(node: Any) -> None:
+    """Show a case's segmentation, and hide all of a study's others.
 
-    What the model said of the case's own volumes stays as the user has it.
+    Also what the model said of the case: on top, it would hide what is edited.
     """
     for other in find(kind="vtkMRMLSegmentationNode"):
-        is_of_a_study = other.GetAttribute(STUDY) and other.GetDisplayNode() is not None
-        is_said_of_it = (
-            other.GetAttribute(ROLE) == "prediction" and reference_volume(other) in volumes
-        )
-        if is_of_a_study and not is_said_of_it:
+        if other.GetAttribute(STUDY) and other.GetDisplayNode() is not None:
             other.GetDisplayNode().SetVisibility(other is node)
 
 

@@ -220,6 +220,9 @@ class ActiveSegLoopPanelTest(unittest.TestCase):
         self.ui.segmentButton.click()
         self.wait()
         self.assertIn("Segmented: 1", self.ui.segmentMessageLabel.text)
+        self.assertIn("hidden in the views", self.ui.segmentMessageLabel.text)
+        model = slicer.util.getNode(f"{self.phantoms[0].name} model")
+        self.assertFalse(model.GetDisplayNode().GetVisibility(), "it hides what is edited")
 
         self.panel.show_section("compare")
         self.ui.compareCaseComboBox.setCurrentText(self.phantoms[0].name)

@@ -87,6 +87,70 @@ def test_a_click_on_worst_spot_goes_there(compared):
     assert compared.sections["next"].labeling.case.name == "p1"  # its image is shown there
 
 
+def test_the_crosshair_shows_the_worst_spot_as_long_as_its_surface_is_there(compared):
+    crosshair = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLCrosshairNode")
+    compare(compared)
+    compared.ui.worstButton.click()
+    assert crosshair.GetCrosshairMode() != crosshair.NoCrosshair
+    assert crosshair.GetCrosshairRAS() == compared.sections["compare"].coloring._worst.ras
+    compared.ui.surfaceCheckBox.checked = False
+    assert crosshair.GetCrosshairMode() == crosshair.NoCrosshair
+
+
+def test_a_crosshair_of_the_users_own_stays_as_it_is(compared):
+    crosshair = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLCrosshairNode")
+    crosshair.SetCrosshairMode(crosshair.ShowBasic)
+    compare(compared)
+    compared.ui.worstButton.click()
+    compared.ui.surfaceCheckBox.checked = False
+    assert crosshair.GetCrosshairMode() == crosshair.ShowBasic
+
+
+def test_two_different_ones_are_chosen_where_there_are_two(compared, study):
+    study.add_revision(study.case("p2"), labels())
+    study.add_revision(study.case("p2"), labels(1), origin="corrected")
+    compared.parameters.first = "corrected"
+    compared.parameters.second = "model"  # which no case has any more
+    compared.ui.compareCaseComboBox.currentIndex = 1
+    assert compared.ui.firstComboBox.currentText == "corrected"
+    assert compared.ui.secondComboBox.currentText == "by hand"
+    compare(compared)
+    assert compared.sections["compare"].pair() == ("corrected", "manual")
+
+
+@pytest.mark.parametrize(("remembered", "chosen"), [
+    (("", "", ""), ["a", "b", ""]),
+    (("b", "b", "c"), ["b", "a", "c"]),
+    (("x", "a", "c"), ["b", "a", "c"]),
+    (("", "", "a"), ["a", "b", ""]),
+])
+def test_a_choice_is_kept_unless_another_is_the_same(slots, remembered, chosen):
+    from ActiveSegLoopLib.panel.compare_section import different
+
+    assert different(["a", "b", "c"], remembered) == chosen
+
+
+def test_where_there_is_one_it_is_the_first_and_the_second_choice(slots):
+    from ActiveSegLoopLib.panel.compare_section import different
+
+    assert different(["a"], ["", "", "a"]) == ["a", "a", ""]
+    assert different([], ["a", "", ""]) == ["", "", ""]
+
+
+def test_every_number_has_the_same_number_of_decimals(compared):
+    compare(compared)
+    numbers = [number for row in cells(compared.ui.verdictTable) for number in row[2:]]
+    assert "1.000" in numbers
+    assert all(len(number.partition(".")[2]) == 3 for number in numbers)
+
+
+def test_the_nodes_of_a_comparison_are_called_as_the_choices_are(compared):
+    compare(compared)
+    section = compared.sections["compare"]
+    assert section.coloring.node.GetName() == "p1: by hand - corrected, artery"
+    assert section.ui.surfaceTableView.mrmlTableNode().GetName() == "p1: by hand - corrected"
+
+
 def test_the_worst_spot_may_lie_on_either_surface(panel):
     from ActiveSegLoopLib.panel.coloring import measuring
 
@@ -127,7 +191,7 @@ def test_three_are_compared_two_by_two(compared, study):
     compared.ui.thirdComboBox.currentIndex = 3
     compare(compared)
     assert texts(compared.ui.pairComboBox) == [
-        "manual and corrected", "manual and on screen", "corrected and on screen"
+        "by hand and corrected", "by hand and on screen now", "corrected and on screen now"
     ]
     compared.ui.pairComboBox.currentIndex = 2
     wait(compared)

@@ -62,7 +62,9 @@ def test_train_segment_compare_and_look_at_the_progress(labeled, study):
     panel.ui.segmentButton.click()
     until(lambda: panel.ui.segmentMessageLabel.text.startswith("Loading the model and segmenting"))
     until(lambda: idle(panel), PATIENCE)
-    assert panel.ui.segmentMessageLabel.text == "Segmented: 1."
+    assert panel.ui.segmentMessageLabel.text == (
+        "Segmented: 1. p3 is open with the model's labels: correct them."
+    )
     made = slicer.mrmlScene.GetFirstNodeByName("p3 model")
     assert made.GetSegmentation().GetSegment("artery") is not None
     assert made.GetNodeReference(made.GetReferenceImageGeometryReferenceRole()) is node
