@@ -40,16 +40,16 @@ class TrainSection(Section):
         self.ui.trainStageLabel.visible = False
         self.ui.trainButton.connect("clicked(bool)", self.on_train)
         self.ui.cancelTrainButton.connect("clicked(bool)", self.on_cancel)
-        self.ui.presetComboBox.connect("currentIndexChanged(int)", self.on_preset)
+        self.ui.presetComboBox.connect("currentIndexChanged(int)", self.on_chosen)
+        self.ui.deviceComboBox.connect("currentIndexChanged(int)", self.on_chosen)
+        self.ui.iterationsSpinBox.connect("valueChanged(int)", self.on_chosen)
         self.show_study()
 
     def show_study(self) -> None:
-        """Say whether a training by the chosen recipe waits to go on."""
+        """Say which training goes on when the button is pressed, if any does."""
         if self.follower.is_busy:
             return
-        preset = self.parameters.preset.value
-        unfinished = [] if self.study is None else self.study.unfinished_rounds()
-        waiting = next((round for round in unfinished if round.preset == preset), None)
+        waiting = self._waiting()
         self.ui.trainButton.enabled = self.study is not None
         self.ui.trainButton.text = (
             _("Train") if waiting is None
@@ -76,10 +76,7 @@ class TrainSection(Section):
             return
         if not ensure_packages(self.panel):
             return
-        parameters = self.parameters
-        job = self.logic.loop.start_training(
-            parameters.preset.value, parameters.device.value, parameters.iterations or None
-        )
+        job = self.logic.loop.start_training(*self._chosen())
         self.curve = Curve()
         self.chart.show_curves({})
         self._set_busy(True)
@@ -88,8 +85,8 @@ class TrainSection(Section):
         self.follower.follow(job, self.on_event, self.on_end)
 
     @guarded
-    def on_preset(self) -> None:
-        """Another recipe was chosen."""
+    def on_chosen(self) -> None:
+        """Another recipe, device or number of steps was chosen."""
         self.show_study()
 
     @pressed
@@ -124,6 +121,19 @@ class TrainSection(Section):
             self.tell(_("Training was stopped; it can go on from there."))
         else:
             self.tell(job.error or "")
+
+    def _chosen(self) -> tuple[str, str, int | None]:
+        """Recipe, device and steps of the next training; steps None are those of the recipe."""
+        parameters = self.parameters
+        return parameters.preset.value, parameters.device.value, parameters.iterations or None
+
+    def _waiting(self) -> Any:
+        """The round that a training by what is chosen takes up, None when it begins a new one."""
+        if self.study is None:
+            return None
+        from ActiveSegLoopLib.study.going_on import round_to_go_on_with
+
+        return round_to_go_on_with(self.study, *self._chosen())
 
     @property
     def _trained_name(self) -> str:

@@ -83,11 +83,40 @@ def test_opening_another_study_says_nothing_when_nothing_trains(panel, study, an
     assert said == [] and panel.ui.trainMessageLabel.text == ""
 
 
+def interrupt(study, preset="fast", iterations=None):
+    """A training of the window, with these choices, that was stopped."""
+    settings = {
+        "recipe": {
+            "warm_start": False, "hold_out": True, "later_epochs": 0, "segmenter": {"epochs": 0}
+        },
+        "processes": 1, "device": "cpu", "labels": study.schema.ids, "warm_start_from": None,
+        "asked": {"device": "auto", "iterations": iterations, "hold_out": None},
+    }
+    revision = study.latest(study.case("p1")) or study.add_revision(study.case("p1"), labels())
+    study.interrupt_round(study.start_round(preset, settings, 0, [revision]))
+
+
 def test_a_training_that_waits_is_gone_on_with_by_its_own_recipe_only(panel, study):
-    revision = study.add_revision(study.case("p1"), labels())
-    study.interrupt_round(study.start_round("fast", {}, 0, [revision]))
-    study.finish_round(study.start_round("default", {}, 0, [revision]), {}, {})
+    interrupt(study)
     open_in(panel, study.folder)
     assert panel.ui.trainButton.text == "Train"
     panel.ui.presetComboBox.setCurrentText("Fast, a first impression")
     assert panel.ui.trainButton.text == "Go on with training (round 1)"
+
+
+def test_a_training_that_waits_is_gone_on_with_by_its_own_steps_only(panel, study):
+    interrupt(study, "default", iterations=30)
+    open_in(panel, study.folder)
+    assert panel.ui.trainButton.text == "Train", "as many steps as the recipe says"
+    panel.ui.iterationsSpinBox.value = 30
+    assert panel.ui.trainButton.text == "Go on with training (round 1)"
+    panel.ui.iterationsSpinBox.value = 10
+    assert panel.ui.trainButton.text == "Train"
+
+
+def test_a_training_that_waits_is_gone_on_with_on_its_own_device_only(panel, study):
+    interrupt(study, "default")
+    open_in(panel, study.folder)
+    assert panel.ui.trainButton.text == "Go on with training (round 1)"
+    panel.ui.deviceComboBox.setCurrentText("Graphics card (CUDA)")
+    assert panel.ui.trainButton.text == "Train"
