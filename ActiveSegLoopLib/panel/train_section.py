@@ -31,6 +31,7 @@ class TrainSection(Section):
         self.remaining = Remaining()
         self.curve = Curve()
         self._trained_folder: Any = None
+        self._shown: Any = None  # the choices that the button stands for
         layout = qt.QVBoxLayout(self.ui.trainChartFrame)
         layout.setContentsMargins(0, 0, 0, 0)
         self.chart = Chart(self.ui.trainChartFrame)
@@ -40,15 +41,14 @@ class TrainSection(Section):
         self.ui.trainStageLabel.visible = False
         self.ui.trainButton.connect("clicked(bool)", self.on_train)
         self.ui.cancelTrainButton.connect("clicked(bool)", self.on_cancel)
-        self.ui.presetComboBox.connect("currentIndexChanged(int)", self.on_chosen)
-        self.ui.deviceComboBox.connect("currentIndexChanged(int)", self.on_chosen)
-        self.ui.iterationsSpinBox.connect("valueChanged(int)", self.on_chosen)
+        self.panel.memory.when_changed(self.on_parameters)
         self.show_study()
 
     def show_study(self) -> None:
         """Say which training goes on when the button is pressed, if any does."""
         if self.follower.is_busy:
             return
+        self._shown = self._chosen()
         waiting = self._waiting()
         self.ui.trainButton.enabled = self.study is not None
         self.ui.trainButton.text = (
@@ -85,9 +85,10 @@ class TrainSection(Section):
         self.follower.follow(job, self.on_event, self.on_end)
 
     @guarded
-    def on_chosen(self) -> None:
-        """Another recipe, device or number of steps was chosen."""
-        self.show_study()
+    def on_parameters(self) -> None:
+        """Another recipe, device or number of steps may have been chosen."""
+        if self._chosen() != self._shown:
+            self.show_study()
 
     @pressed
     def on_cancel(self) -> None:

@@ -120,3 +120,17 @@ def test_a_training_that_waits_is_gone_on_with_on_its_own_device_only(panel, stu
     assert panel.ui.trainButton.text == "Go on with training (round 1)"
     panel.ui.deviceComboBox.setCurrentText("Graphics card (CUDA)")
     assert panel.ui.trainButton.text == "Train"
+
+
+def test_after_the_scene_was_closed_the_button_still_follows_the_recipe(panel, study):
+    import slicer
+
+    interrupt(study)
+    open_in(panel, study.folder)
+    slicer.mrmlScene.Clear(False)
+    until(lambda: not panel.background.is_busy)
+    texts = []
+    for recipe in ("Fast, a first impression", "Best", "Fast, a first impression"):
+        panel.ui.presetComboBox.setCurrentText(recipe)
+        texts.append(panel.ui.trainButton.text)
+    assert texts == ["Go on with training (round 1)", "Train", "Go on with training (round 1)"]
