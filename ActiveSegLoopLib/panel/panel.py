@@ -122,6 +122,7 @@ class Panel(VTKObservationMixin):
     def open_study(self, study: Any) -> None:
         """Show this study, None for none, in all sections."""
         for section in reversed(self.sections.values()):  # what is open closes before its study
+            section.tell("")  # what it told was of the former study
             section.close_study()
         self.study = study
         self.parameters.study_folder = "" if study is None else str(study.folder)

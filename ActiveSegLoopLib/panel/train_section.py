@@ -58,6 +58,7 @@ class TrainSection(Section):
 
     def close_study(self) -> None:
         """A training of the former study is stopped kindly; it can go on later."""
+        self.ui.trainChartFrame.visible = False
         if self.follower.is_busy:
             self._stop()
             self._tell_of_another(
@@ -100,9 +101,12 @@ class TrainSection(Section):
         kind = event.get("event")
         if kind == "progress" and event.get("total"):
             self._progress(event)
+        has_point = self.curve.add(event)
+        if not self._is_of_study:
+            return
         if kind in ("warning", "message"):
             self.tell(str(event.get("text", "")))
-        if self.curve.add(event):
+        if has_point:
             self.ui.trainChartFrame.visible = True
             dice = {_("Dice"): (0.0, 1.0)}
             self.chart.show_curves(self.curve.curves(), _("step"), scales=dice)
@@ -111,7 +115,7 @@ class TrainSection(Section):
         """The job has ended: a quiet note, and new proposals."""
         self._set_busy(False)
         self.panel.study_changed()
-        if self.study is None or self._trained_folder != self.study.folder:
+        if not self._is_of_study:
             self._tell_of_another(self._end_of_another(job))
         elif job.status == 0:
             text = _("Round {number} is trained.").format(number=(job.result or {}).get("round"))
@@ -135,6 +139,11 @@ class TrainSection(Section):
         from ActiveSegLoopLib.study.going_on import round_to_go_on_with
 
         return round_to_go_on_with(self.study, *self._chosen())
+
+    @property
+    def _is_of_study(self) -> bool:
+        """Whether what trains is of the study that is open."""
+        return self.study is not None and self._trained_folder == self.study.folder
 
     @property
     def _trained_name(self) -> str:

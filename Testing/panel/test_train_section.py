@@ -96,6 +96,28 @@ def interrupt(study, preset="fast", iterations=None):
     study.interrupt_round(study.start_round(preset, settings, 0, [revision]))
 
 
+def test_what_was_told_and_drawn_of_a_training_goes_with_its_study(panel, another, job):
+    point = {"event": "progress", "stage": "segment", "step": 1, "total": 9, "loss": 0.5}
+    job.poll = lambda: [point]
+    until(lambda: panel.ui.trainChartFrame.visible)
+    job.end(130)
+    assert told_at_the_end(panel) == "Training was stopped; it can go on from there."
+    open_in(panel, another.folder)
+    assert panel.ui.trainMessageLabel.text == ""
+    assert not panel.ui.trainChartFrame.visible
+
+
+def test_a_training_that_is_being_stopped_draws_nothing_in_another_study(panel, another, job):
+    open_in(panel, another.folder)
+    job.poll = lambda: [
+        {"event": "progress", "stage": "segment", "step": 1, "total": 9, "loss": 0.5},
+        {"event": "message", "text": "Still busy."},
+    ]
+    job.end(130)
+    assert "kidneys was stopped" in told_at_the_end(panel)
+    assert not panel.ui.trainChartFrame.visible
+
+
 def test_a_training_that_waits_is_gone_on_with_by_its_own_recipe_only(panel, study):
     interrupt(study)
     open_in(panel, study.folder)
