@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import qt
@@ -11,6 +12,7 @@ from slicer.i18n import tr as _
 from ActiveSegLoopLib.panel.chart import Chart
 from ActiveSegLoopLib.panel.icons import set_icons
 from ActiveSegLoopLib.panel.packages import ensure_packages
+from ActiveSegLoopLib.panel.progress_section import mean_dice
 from ActiveSegLoopLib.panel.running import Follower, Remaining, duration
 from ActiveSegLoopLib.panel.section import Section, guarded, pressed
 
@@ -35,7 +37,10 @@ class TrainSection(Section):
         layout = qt.QVBoxLayout(self.ui.trainChartFrame)
         layout.setContentsMargins(0, 0, 0, 0)
         self.chart = Chart(self.ui.trainChartFrame)
-        self.chart.toolTip = _("Loss and Dice on the held-out cases while the model trains.")
+        self.chart.toolTip = _(
+            "Loss and Dice on the held-out cases while a network trains. The whole model is "
+            "measured at the end."
+        )
         layout.addWidget(self.chart)
         self.ui.trainChartFrame.visible = False
         self.ui.trainStageLabel.visible = False
@@ -118,8 +123,9 @@ class TrainSection(Section):
         if not self._is_of_study:
             self._tell_of_another(self._end_of_another(job))
         elif job.status == 0:
-            text = _("Round {number} is trained.").format(number=(job.result or {}).get("round"))
-            self.tell(f"{text} {self.curve.dice_text()}".strip())
+            result = job.result or {}
+            text = _("Round {number} is trained.").format(number=result.get("round"))
+            self.tell(f"{text} {dice_text(result.get('metrics'))}".strip())
             slicer.util.showStatusMessage(text, 5000)
             self.panel.trained()
         elif job.status == 130:
@@ -199,6 +205,14 @@ class TrainSection(Section):
             self.ui.trainCollapsibleButton.text = _("Train")
 
 
+def dice_text(metrics: Any) -> str:
+    """The Dice of a round in words, as the section Progress shows it; "" when it is unknown."""
+    dice = mean_dice(metrics)
+    if not math.isfinite(dice):
+        return ""
+    return _("Dice on the held-out cases: {dice}.").format(dice=f"{dice:.3f}")
+
+
 class Curve:
     """Loss and validation Dice of a training over its steps; stages follow one another."""
 
@@ -225,12 +239,6 @@ class Curve:
         stride = 1 + len(self._loss) // _MOST_POINTS
         curves = {_("Loss"): self._loss[::stride]}
         return curves | {_("Dice"): self._dice} if self._dice else curves
-
-    def dice_text(self) -> str:
-        """The last validation Dice in words, "" without one."""
-        if not self._dice:
-            return ""
-        return _("Dice on the held-out cases: {dice}.").format(dice=f"{self._dice[-1][1]:.3f}")
 
     def _go_to(self, event: Any) -> None:
         if event.get("stage") != self._stage:

@@ -107,6 +107,27 @@ def test_what_was_told_and_drawn_of_a_training_goes_with_its_study(panel, anothe
     assert not panel.ui.trainChartFrame.visible
 
 
+def test_the_dice_at_the_end_is_that_of_the_round_not_of_the_last_look_in_between(
+    panel, job, monkeypatch
+):
+    monkeypatch.setattr(panel, "trained", lambda: None)
+    job.poll = lambda: [{"event": "validation", "stage": "segment", "step": 9, "dice": 0.017}]
+    job.result = {"round": 4, "metrics": {"dice": {"artery": 0.5, "vein": 0.7, "cyst": None}}}
+    job.end(0)
+    assert told_at_the_end(panel) == (
+        "Round 4 is trained. Dice on the held-out cases: 0.600."
+    )
+
+
+def test_the_end_of_a_training_without_held_out_cases_tells_no_dice(
+    panel, job, monkeypatch
+):
+    monkeypatch.setattr(panel, "trained", lambda: None)
+    job.result = {"round": 4, "metrics": {"dice": {"artery": None, "vein": None}}}
+    job.end(0)
+    assert told_at_the_end(panel) == "Round 4 is trained."
+
+
 def test_a_training_that_is_being_stopped_draws_nothing_in_another_study(panel, another, job):
     open_in(panel, another.folder)
     job.poll = lambda: [
