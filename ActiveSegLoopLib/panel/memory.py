@@ -8,7 +8,7 @@ from typing import Any
 from slicer.util import VTKObservationMixin
 from vtk import vtkCommand
 
-from ActiveSegLoopLib.panel.parameters import Parameters
+from ActiveSegLoopLib.panel.parameters import CHOICES, Parameters
 
 
 class Memory(VTKObservationMixin):
@@ -23,6 +23,7 @@ class Memory(VTKObservationMixin):
         self._logic = logic
         self._ui = ui
         self._tag: int | None = None
+        self._choices: dict[str, Any] = {}
         self._followers: list[Callable[[], None]] = []
 
     @property
@@ -45,6 +46,18 @@ class Memory(VTKObservationMixin):
         if self._tag is not None:
             self.parameters.disconnectGui(self._tag)
             self._tag = None
+
+    def scene_closes(self) -> None:
+        """Let go of the node, but not of what was chosen."""
+        self._choices = {name: getattr(self.parameters, name) for name in CHOICES}
+        self.release()
+
+    def scene_closed(self, has_study: bool) -> None:
+        """The scene is empty; a study that stays open keeps what was chosen for it."""
+        self.use()
+        if has_study:
+            for name, choice in self._choices.items():
+                setattr(self.parameters, name, choice)
 
     def when_changed(self, follow: Callable[[], None]) -> None:
         """Call this whenever a parameter may have changed.

@@ -267,11 +267,11 @@ class Panel(VTKObservationMixin):
 
     def _on_start_close(self, caller: Any, event: Any) -> None:
         self._all(lambda section: section.scene_closes())
-        self.memory.release()
+        self.memory.scene_closes()
 
     def _on_end_close(self, caller: Any, event: Any) -> None:
         """The study stays open; what was shown of it went with the scene."""
-        self.memory.use()
+        self.memory.scene_closed(has_study=self.study is not None)
         if self.study is not None:
             self.parameters.study_folder = str(self.study.folder)
         for section in self.sections.values():
