@@ -88,6 +88,10 @@ class StudySection(Section):
         self.labels.labels = []
         self.adding.close_study()
 
+    def scene_closed(self) -> None:
+        """What was open and not accepted is kept as a draft: the table shows that."""
+        self.show_study()
+
     def tell_missing(self, folder: str) -> None:
         """The scene names a study that isn't there any more."""
         self.tell(

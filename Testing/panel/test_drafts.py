@@ -5,7 +5,7 @@ import pytest
 from ActiveSegLoopLib.study.drafts import draft_of, save_draft
 from Testing.panel.cases import labels
 from Testing.panel.test_next_section import paint, wait
-from Testing.panel.test_study_section import open_in
+from Testing.panel.test_study_section import cells, open_in
 
 pytestmark = pytest.mark.usefixtures("slots")
 
@@ -108,7 +108,7 @@ def test_a_draft_is_offered_again_once_its_case_is_not_open_any_more(drafted):
     assert offered(drafted) == "p1"
 
 
-def test_what_the_closed_scene_held_is_offered(panel, study):
+def test_what_the_closed_scene_held_is_offered_and_shows_in_the_table_of_cases(panel, study):
     import slicer
 
     open_in(panel, study.folder)
@@ -117,6 +117,9 @@ def test_what_the_closed_scene_held_is_offered(panel, study):
     slicer.mrmlScene.Clear(False)
     wait(panel)
     assert offered(panel) == "p2"
+    assert [row[:2] for row in cells(panel.ui.caseTable)] == [
+        ["p1", ""], ["p2", "in work"], ["p3", ""],
+    ]
 
 
 def test_the_drafts_of_another_study_are_not_offered(drafted, another):
