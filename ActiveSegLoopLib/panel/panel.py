@@ -25,6 +25,7 @@ from ActiveSegLoopLib.panel.segment_section import SegmentSection
 from ActiveSegLoopLib.panel.study_section import StudySection
 from ActiveSegLoopLib.panel.texts import fit_height
 from ActiveSegLoopLib.panel.train_section import TrainSection
+from ActiveSegLoopLib.panel.volume_lists import VolumeLists
 
 # In the order of the work; each class has its .ui file and a collapsible button of its name.
 SECTIONS: tuple[type[Section], ...] = (
@@ -73,6 +74,9 @@ class Panel(VTKObservationMixin):
         for top in self._tops:
             top.setMRMLScene(slicer.mrmlScene)
         self.sections = {kind.name: kind(self) for kind in SECTIONS}
+        self.volume_lists = VolumeLists([
+            self.ui.addVolumeSelector, self.ui.segmentVolumeSelector, self.ui.segmentListSelector,
+        ])
         self.memory = Memory(logic, self.ui)
         self.memory.use()
         # Showing that nothing is open yet would be remembered, too.
@@ -212,6 +216,7 @@ class Panel(VTKObservationMixin):
         self._all(lambda section: section.cleanup())
         self.background.finish()
         self.memory.release()
+        self.volume_lists.cleanup()
         self.logic.closeStudy()
         self.study = None
         for top in self._tops:
