@@ -29,14 +29,17 @@ class Drafts(Section):
         if self._draft is not None and (study is None or not _is_of(self._draft, study)):
             self._show(None)
         # With a case open, what was answered stays answered, and what is offered stays offered.
-        if study is None or not self._is_free:
+        labeling = self.section.labeling
+        if study is None or labeling.opened is not None or labeling.opening is not None:
             return
         self._decided.clear()
         from ActiveSegLoopLib.study.drafts import drafts
 
         def found(there: Any) -> None:
-            if self.study is study and self._is_free:
-                self._show(max(there, key=lambda draft: draft.saved or "", default=None))
+            # A case that is on its way comes later, with its own draft if it has one.
+            if self.study is study and self.section.labeling.opened is None:
+                waiting = [draft for draft in there if draft not in self._decided]
+                self._show(max(waiting, key=lambda draft: draft.saved or "", default=None))
 
         # Behind what is still being kept, of the case that was just closed.
         self.panel.background.start(lambda: drafts(study), found, self.tell_error)
@@ -73,11 +76,6 @@ class Drafts(Section):
             opened = labeling.opened
             labeling.open(draft.case, opened.plane, opened.index, use_draft=False, again=True)
         self.panel.study_changed()
-
-    @property
-    def _is_free(self) -> bool:
-        labeling = self.section.labeling
-        return labeling.opened is None and labeling.opening is None
 
     def _decide(self) -> Any:
         """What was offered, which isn't to be offered again."""

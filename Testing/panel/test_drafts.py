@@ -6,6 +6,7 @@ from ActiveSegLoopLib.study.drafts import draft_of, save_draft
 from Testing.panel.cases import labels
 from Testing.panel.test_next_section import paint, wait
 from Testing.panel.test_study_section import cells, open_in
+from Testing.panel.window import until
 
 pytestmark = pytest.mark.usefixtures("slots")
 
@@ -120,6 +121,18 @@ def test_what_the_closed_scene_held_is_offered_and_shows_in_the_table_of_cases(p
     assert [row[:2] for row in cells(panel.ui.caseTable)] == [
         ["p1", ""], ["p2", "in work"], ["p3", ""],
     ]
+
+
+def test_a_new_window_that_shows_another_case_offers_the_draft(widget, study):
+    save_draft(study, study.case("p1"), labels())
+    open_in(widget.panel, study.folder)
+    open_case(widget.panel, "p2")
+    widget.cleanup()
+    widget.setup()
+    widget.enter()
+    until(lambda: widget.panel.sections["next"].labeling.opened is not None)
+    wait(widget.panel)
+    assert offered(widget.panel) == "p1"
 
 
 def test_the_drafts_of_another_study_are_not_offered(drafted, another):
