@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -23,13 +22,15 @@ from ActiveSegLoopLib.model.distribution import (
 from ActiveSegLoopLib.model.presets import Preset, get_preset
 from ActiveSegLoopLib.model.round_training import RoundTraining, work_folder
 from ActiveSegLoopLib.model.trainer import Stopped
-from ActiveSegLoopLib.study.cases import Case
-from ActiveSegLoopLib.study.revisions import Revision
-from ActiveSegLoopLib.study.rounds import GROUPS_TO_HOLD_OUT, Round
+from ActiveSegLoopLib.study.going_on import (
+    excluded_cases,
+    lasting,
+    newest_from_what_is_used,
+    started_from,
+)
+from ActiveSegLoopLib.study.learning import select, silent
+from ActiveSegLoopLib.study.rounds import ASKED, Round
 from ActiveSegLoopLib.study.study import Study
-
-# More than so many held-out groups would cost training more than they tell.
-_MOST_HELD_OUT = 8
 
 
 def train_round(
@@ -60,9 +61,10 @@ def train_round(
         recipe = replace(recipe, hold_out=hold_out)
     process = start_processes(chosen_device) if together else (0, 1)
     if not is_first_process():
-        report = _silent
+        report = silent
     try:
-        current = _open_round(study, preset, recipe, process, seed, chosen_device, report)
+        asked = {"device": device, "iterations": iterations, "hold_out": hold_out}
+        current = _open_round(study, preset, recipe, asked, process, seed, chosen_device, report)
         work = work_folder(current)
         training = None
         try:
@@ -95,36 +97,35 @@ def train_round(
         end_processes()
 
 
-def _silent(kind: str, **data) -> None:
-    """Only the first of several processes reports."""
-
-
 def _clear(work: Path) -> None:
     if work.is_dir():
         shutil.rmtree(work)
 
 
-def _open_round(study: Study, preset, recipe: Preset, process, seed, device, report) -> Round:
+def _open_round(
+    study: Study, preset, recipe: Preset, asked, process, seed, device, report
+) -> Round:
     """Take up an interrupted round that fits, else start a new one; the same in all processes."""
     number = 0
     if is_first_process():
         content = {
             "recipe": asdict(recipe), "processes": process[1], "device": device.type,
-            "labels": study.schema.ids, "warm_start_from": _started_from(study, recipe),
+            "labels": study.schema.ids,
+            "warm_start_from": started_from(study, recipe.warm_start, recipe.hold_out),
+            ASKED: asked,
         }
         settings = json.loads(json.dumps(content))
         unfinished = _without_excluded_cases(study, report)
         alike = [
             r for r in unfinished
-            if (r.preset, r.seed, _lasting(r.settings)) == (preset, seed, _lasting(settings))
+            if (r.preset, r.seed, lasting(r.settings)) == (preset, seed, lasting(settings))
         ]
-        current = study.current_round()
-        fitting = [r for r in alike if _began_from_what_is_used(r, settings, current)]
-        if fitting:
-            opened = study.resume_round(fitting[0])
+        fitting = newest_from_what_is_used(study, alike, settings["warm_start_from"])
+        if fitting is not None:
+            opened = study.resume_round(fitting)
             _say_going_on(study, opened, recipe.hold_out, report)
         else:
-            training, validation = _select(study, recipe.hold_out, report)
+            training, validation = select(study, recipe.hold_out, report)
             opened = study.start_round(preset, settings, seed, training, validation)
         number = opened.number
         others = [r for r in unfinished if r.number != number]
@@ -134,10 +135,9 @@ def _open_round(study: Study, preset, recipe: Preset, process, seed, device, rep
 
 def _without_excluded_cases(study: Study, report: Callable[..., None]) -> list[Round]:
     """The unfinished rounds that can go on; those with excluded cases wait for their return."""
-    excluded = set(study.excluded())
     found = []
     for round in study.unfinished_rounds():
-        cases = sorted({v.case for v in (*round.revisions, *round.validation)} & excluded)
+        cases = excluded_cases(study, round)
         if not cases:
             found.append(round)
             continue
@@ -148,24 +148,6 @@ def _without_excluded_cases(study: Study, report: Callable[..., None]) -> list[R
             "is excluded now.",
         )
     return found
-
-
-def _lasting(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that the same command has whatever was trained meanwhile."""
-    return {key: value for key, value in settings.items() if key != "warm_start_from"}
-
-
-def _began_from_what_is_used(
-    unfinished: Round, settings: Mapping[str, Any], current: Round | None
-) -> bool:
-    """Whether a round began with the weights of the current round, or that one came after it.
-
-    After a rollback it didn't: what it learned goes on from weights that were given up.
-    """
-    began = unfinished.settings.get("warm_start_from")
-    return began == settings["warm_start_from"] or (
-        current is not None and current.number > unfinished.number
-    )
 
 
 def _leave_or_give_up(
@@ -205,91 +187,13 @@ def _leave_or_give_up(
         )
 
 
-def _started_from(study: Study, recipe: Preset) -> int | None:
-    """The round whose weights the training starts with, None for fresh ones.
-
-    Weights that have seen a case that is validated on now would know it by heart.
-    """
-    current = study.current_round() if recipe.warm_start else None
-    if current is None:
-        return None
-    validating = {revision.case for revision in _select(study, recipe.hold_out, _silent)[1]}
-    ancestor: int | None = current.number
-    while ancestor is not None:
-        begun = study.round(ancestor)
-        if validating & {revision.case for revision in begun.revisions}:
-            return None
-        ancestor = begun.settings.get("warm_start_from")
-    return current.number
-
-
 def _say_going_on(
     study: Study, unfinished: Round, hold_out: bool, report: Callable[..., None]
 ) -> None:
     text = f"Going on with round {unfinished.number}."
-    if _select(study, hold_out, _silent) != (unfinished.revisions, unfinished.validation):
+    if select(study, hold_out) != (unfinished.revisions, unfinished.validation):
         text += " What was labeled since it began comes into the next one."
     report("message", text=text)
-
-
-def _select(
-    study: Study, hold_out: bool, report: Callable[..., None]
-) -> tuple[tuple[Revision, ...], tuple[Revision, ...]]:
-    """The newest revision of each labeled case, for training and for validation."""
-    newest = {case.name: study.latest(case) for case in study.cases()}
-    pool = [c for c in study.cases("pool") if newest[c.name] is not None]
-    validation = [c for c in study.cases("validation") if newest[c.name] is not None]
-    if not pool:
-        excluded = [c for c in study.cases() if c.excluded and newest[c.name] is not None]
-        raise ModelError(
-            f"No pool case of the study {study.folder} is labeled yet; label at least one first"
-            + (", or include an excluded one again." if excluded else ".")
-        )
-    _require_as_many_channels([*pool, *validation])
-    if hold_out and not validation:
-        # Those that are excluded now keep their place: the others stay what they were.
-        labeled = [c for c in study.cases() if c.role == "pool" and newest[c.name] is not None]
-        held_out = _held_out(study, labeled)
-        validation = [c for c in pool if c.group in held_out]
-        pool = [c for c in pool if c.group not in held_out]
-        if not pool:
-            raise ModelError(
-                "All labeled cases that aren't excluded are held out to validate: label another "
-                "one, or include one again."
-            )
-        if validation:
-            report(
-                "message",
-                text=f"No validation cases: {len(validation)} of the labeled pool cases (every "
-                "fifth group, always the same) are held out to validate.",
-            )
-        else:
-            report(
-                "warning",
-                text="Too few labeled cases to hold any out: the model is trained without "
-                "validation and the last weights are kept.",
-            )
-    return tuple(newest[c.name] for c in pool), tuple(newest[c.name] for c in validation)
-
-
-def _held_out(study: Study, pool: Sequence[Case]) -> set[str]:
-    """Every fifth group in the order of their first labels.
-
-    What is labeled later comes behind, so that no case that was held out is ever trained on.
-    """
-    in_order = sorted(pool, key=lambda case: study.revisions(case)[0].created)
-    groups = list(dict.fromkeys(case.group for case in in_order))
-    return set(groups[GROUPS_TO_HOLD_OUT - 1 :: GROUPS_TO_HOLD_OUT][:_MOST_HELD_OUT])
-
-
-def _require_as_many_channels(cases: Sequence[Case]) -> None:
-    first = cases[0]
-    for case in cases[1:]:
-        if len(case.channels) != len(first.channels):
-            raise ModelError(
-                f"Case '{first.name}' has {len(first.channels)} image(s) and case '{case.name}' "
-                f"{len(case.channels)}; a model needs as many for every case."
-            )
 
 
 def _versions(device: torch.device) -> dict[str, str]:

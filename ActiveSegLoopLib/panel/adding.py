@@ -50,6 +50,11 @@ class Adding(Section):
         """Images can be added to an open study only."""
         self.ui.addGroupBox.enabled = self.study is not None
 
+    def close_study(self) -> None:
+        """The next study's images are of other patients, and to be labeled until one says else."""
+        self.ui.roleComboBox.currentIndex = 0
+        self.ui.groupLineEdit.text = ""
+
     @pressed
     def on_add_volumes(self) -> None:
         """Add the volumes of the scene that are checked."""
@@ -116,6 +121,7 @@ class Adding(Section):
         self.panel.background.start(work, self._added, self._failed)
 
     def _added(self, added: Added) -> None:
+        self.ui.groupLineEdit.text = ""  # the next images are of another patient
         self.panel.show_study()
         text = _("Images added: {count}.").format(count=added.count)
         self.tell(" ".join([text, *added.problems]))

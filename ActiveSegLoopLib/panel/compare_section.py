@@ -107,13 +107,14 @@ class CompareSection(Section):
             )
             return
         self._maps = {name: functools.cache(sources[name]) for name in chosen}
-        limit = self.parameters.limit_mm
+        limit, study = self.parameters.limit_mm, self.study
         measure = self.logic.loop.comparison(self._maps, case, None, limit)
         self._set_busy(True)
 
         def done(compared: Any) -> None:
             self._set_busy(False)
-            self._show(case, compared, limit)
+            if self.study is study:  # else another one was opened meanwhile
+                self._show(case, compared, limit)
 
         def failed(error: Exception) -> None:
             self._set_busy(False)
@@ -229,6 +230,7 @@ class CompareSection(Section):
 
     def _forget(self) -> None:
         self._pairs, self._tables, self._maps = {}, {}, {}
+        self.tell("")
         self.coloring.forget()
         self.ui.surfaceTableView.setMRMLTableNode(None)
         fill(self.ui.verdictTable, [])

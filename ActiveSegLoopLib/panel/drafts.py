@@ -19,39 +19,49 @@ class Drafts(Section):
         super().__init__(section.panel)
         self.section = section
         self._draft: Any = None  # what is offered
-        self._decided: Any = None  # what was offered last and isn't to be offered again
+        self._decided: set[Any] = set()  # what isn't to be offered again
         self.ui.restoreDraftButton.connect("clicked(bool)", self.on_restore)
         self.ui.discardDraftButton.connect("clicked(bool)", self.on_discard)
 
     def show_study(self) -> None:
         """Offer the newest draft of the study, if no case is open."""
-        self.hide()
-        self._decided = None
-        if self.study is None or self.section.labeling.opened is not None:
+        study = self.study
+        if self._draft is not None and (study is None or not _is_of(self._draft, study)):
+            self._show(None)
+        # With a case open, what was answered stays answered, and what is offered stays offered.
+        labeling = self.section.labeling
+        if study is None or labeling.opened is not None or labeling.opening is not None:
             return
+        self._decided.clear()
         from ActiveSegLoopLib.study.drafts import drafts
 
-        found = drafts(self.study)
-        if found:
-            self._offer(max(found, key=lambda draft: draft.saved or ""))
+        def found(there: Any) -> None:
+            # A case that is on its way comes later, with its own draft if it has one.
+            if self.study is study and self.section.labeling.opened is None:
+                waiting = [draft for draft in there if draft not in self._decided]
+                self._show(max(waiting, key=lambda draft: draft.saved or "", default=None))
+
+        # Behind what is still being kept, of the case that was just closed.
+        self.panel.background.start(lambda: drafts(study), found, self.tell_error)
 
     def show_opened(self, opened: Any) -> None:
         """Say that the case that was opened begins with a draft."""
         draft = opened.beginning.draft
-        if draft is not None and draft not in (self._draft, self._decided):
-            self._offer(draft)
+        if draft is not None and draft != self._draft and draft not in self._decided:
+            self._show(draft)
 
     def hide(self) -> None:
-        """There is nothing to offer any more."""
-        self._decided = self._draft or self._decided
-        self._draft = None
-        self.ui.draftFrame.visible = False
+        """What is offered of the case at hand was answered or accepted; another one's stays."""
+        labeling = self.section.labeling
+        if self._draft is not None and (
+            labeling.case is None or labeling.case.name == self._draft.case
+        ):
+            self._decide()
 
     @pressed
     def on_restore(self) -> None:
         """Go on with the draft."""
-        draft = self._draft
-        self.hide()
+        draft = self._decide()
         if self.section.labeling.case is None or self.section.labeling.case.name != draft.case:
             plane, index = _place(draft)
             self.section.open(draft.case, plane, index)
@@ -59,8 +69,7 @@ class Drafts(Section):
     @pressed
     def on_discard(self) -> None:
         """Delete the draft; the case, if it is open, is shown without it."""
-        draft, labeling = self._draft, self.section.labeling
-        self.hide()
+        draft, labeling = self._decide(), self.section.labeling
         self.logic.loop.discard_draft(draft.case)
         if labeling.case is not None and labeling.case.name == draft.case:
             self.section.editor.save_for_undo()
@@ -68,12 +77,24 @@ class Drafts(Section):
             labeling.open(draft.case, opened.plane, opened.index, use_draft=False, again=True)
         self.panel.study_changed()
 
-    def _offer(self, draft: Any) -> None:
+    def _decide(self) -> Any:
+        """What was offered, which isn't to be offered again."""
+        draft = self._draft
+        self._decided.add(draft)
+        self._show(None)
+        return draft
+
+    def _show(self, draft: Any) -> None:
         self._draft = draft
-        self.ui.draftLabel.text = _(
-            "{case} has labels that weren't accepted (kept {time})."
-        ).format(case=draft.case, time=_local(draft.saved))
-        self.ui.draftFrame.visible = True
+        self.ui.draftFrame.visible = draft is not None
+        if draft is not None:
+            self.ui.draftLabel.text = _(
+                "{case} has labels that weren't accepted (kept {time})."
+            ).format(case=draft.case, time=_local(draft.saved))
+
+
+def _is_of(draft: Any, study: Any) -> bool:
+    return draft.path.is_relative_to(study.folder)
 
 
 def _place(draft: Any) -> tuple[str | None, int | None]:

@@ -16,14 +16,16 @@ from slicer.util import VTKObservationMixin
 
 from ActiveSegLoopLib.panel.background import Background
 from ActiveSegLoopLib.panel.compare_section import CompareSection
+from ActiveSegLoopLib.panel.memory import Memory
 from ActiveSegLoopLib.panel.next_section import NextSection
-from ActiveSegLoopLib.panel.parameters import Parameters, Remembered
+from ActiveSegLoopLib.panel.parameters import Remembered
 from ActiveSegLoopLib.panel.progress_section import ProgressSection
 from ActiveSegLoopLib.panel.section import Section
 from ActiveSegLoopLib.panel.segment_section import SegmentSection
 from ActiveSegLoopLib.panel.study_section import StudySection
 from ActiveSegLoopLib.panel.texts import fit_height
 from ActiveSegLoopLib.panel.train_section import TrainSection
+from ActiveSegLoopLib.panel.volume_lists import VolumeLists
 
 # In the order of the work; each class has its .ui file and a collapsible button of its name.
 SECTIONS: tuple[type[Section], ...] = (
@@ -50,8 +52,6 @@ class Panel(VTKObservationMixin):
         self.resource = resource
         self.background = Background()
         self.study: Any = None
-        self.parameters: Any = None
-        self._connected: int | None = None
         self._restoring = False
         self._is_importing = False
         self._to_restore: Remembered | None = None
@@ -74,7 +74,11 @@ class Panel(VTKObservationMixin):
         for top in self._tops:
             top.setMRMLScene(slicer.mrmlScene)
         self.sections = {kind.name: kind(self) for kind in SECTIONS}
-        self.use_parameters()
+        self.volume_lists = VolumeLists([
+            self.ui.addVolumeSelector, self.ui.segmentVolumeSelector, self.ui.segmentListSelector,
+        ])
+        self.memory = Memory(logic, self.ui)
+        self.memory.use()
         # Showing that nothing is open yet would be remembered, too.
         remembered = Remembered.of(self.parameters)
         for name, section in self.sections.items():
@@ -101,18 +105,6 @@ class Panel(VTKObservationMixin):
             if name.endswith("Label") and widget.wordWrap:
                 fit_height(widget)
 
-    def use_parameters(self) -> None:
-        """Connect the widgets to the scene's parameter node."""
-        self.release_parameters()
-        self.parameters = Parameters(self.logic.getParameterNode())
-        self._connected = self.parameters.connectGui(self.ui)
-
-    def release_parameters(self) -> None:
-        """Let go of the parameter node: the scene is about to be closed, or the panel ends."""
-        if self._connected is not None:
-            self.parameters.disconnectGui(self._connected)
-            self._connected = None
-
     def when_ready(self, then: Callable[[], None]) -> None:
         """Call this once the engine is imported: at once, or the first time when a thread did it.
 
@@ -134,6 +126,7 @@ class Panel(VTKObservationMixin):
     def open_study(self, study: Any) -> None:
         """Show this study, None for none, in all sections."""
         for section in reversed(self.sections.values()):  # what is open closes before its study
+            section.tell("")  # what it told was of the former study
             section.close_study()
         self.study = study
         self.parameters.study_folder = "" if study is None else str(study.folder)
@@ -184,6 +177,11 @@ class Panel(VTKObservationMixin):
         self.background.start(lambda: None, lambda _: jump_to_point(ras), section.tell_error)
 
     @property
+    def parameters(self) -> Any:
+        """What the scene remembers of the panel, a parameters.Parameters."""
+        return self.memory.parameters
+
+    @property
     def has_open_case(self) -> bool:
         """Whether a case is being labeled."""
         labeling = getattr(self.sections["next"], "labeling", None)
@@ -192,7 +190,7 @@ class Panel(VTKObservationMixin):
     @property
     def is_connected(self) -> bool:
         """Whether there is a parameter node to remember things in."""
-        return self._connected is not None
+        return self.memory.is_connected
 
     def show_section(self, name: str) -> None:
         """Unfold a section."""
@@ -217,7 +215,8 @@ class Panel(VTKObservationMixin):
         self._following_timer.stop()
         self._all(lambda section: section.cleanup())
         self.background.finish()
-        self.release_parameters()
+        self.memory.release()
+        self.volume_lists.cleanup()
         self.logic.closeStudy()
         self.study = None
         for top in self._tops:
@@ -260,7 +259,7 @@ class Panel(VTKObservationMixin):
 
     def _remembering(self, name: str) -> Callable[[bool], None]:
         def remember(collapsed: bool) -> None:
-            if not collapsed and not self._restoring and self._connected is not None:
+            if not collapsed and not self._restoring and self.is_connected:
                 self.parameters.section = name
 
         return remember
@@ -273,18 +272,18 @@ class Panel(VTKObservationMixin):
 
     def _on_start_close(self, caller: Any, event: Any) -> None:
         self._all(lambda section: section.scene_closes())
-        self.release_parameters()
+        self.memory.scene_closes()
 
     def _on_end_close(self, caller: Any, event: Any) -> None:
         """The study stays open; what was shown of it went with the scene."""
-        self.use_parameters()
+        self.memory.scene_closed(has_study=self.study is not None)
         if self.study is not None:
             self.parameters.study_folder = str(self.study.folder)
         for section in self.sections.values():
             section.scene_closed()
 
     def _on_end_import(self, caller: Any, event: Any) -> None:
-        self.use_parameters()
+        self.memory.use()
         self._to_restore = Remembered.of(self.parameters)
         # The scene calls from within its loading: what it holds is shown once that is over.
         self._restoring_timer.start(0)

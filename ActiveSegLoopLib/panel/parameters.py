@@ -100,6 +100,13 @@ class Parameters:
     range_mm: Annotated[float, WithinRange(0.1, 100.0)] = 4.0
 
 
+# What is chosen for a study, not for what is shown of it: kept when the scene is closed.
+CHOICES = (
+    "unit", "plane", "proposal_count", "overlay_opacity", "preset", "device", "iterations",
+    "limit_mm", "range_mm",
+)
+
+
 @dataclass(frozen=True)
 class Remembered:
     """What to show again, taken from the parameters before showing anything changes them."""

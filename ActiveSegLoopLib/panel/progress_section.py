@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -189,7 +190,7 @@ def progress_of(study: Study) -> Progress:
     states = [
         RoundState(
             entry.number, study.round_store.state_of(entry), len(entry.revisions),
-            _mean((entry.metrics or {}).get("dice")), (entry.ended or "")[:16].replace("T", " "),
+            mean_dice(entry.metrics), (entry.ended or "")[:16].replace("T", " "),
         )
         for entry in study.rounds()
     ]
@@ -199,7 +200,9 @@ def progress_of(study: Study) -> Progress:
     )
 
 
-def _mean(dice: Any) -> float:
-    known = [value for value in (dice or {}).values() if value is not None]
+def mean_dice(metrics: Mapping[str, Any] | None) -> float:
+    """The mean over the labels of the Dice on a round's held-out cases; NaN when unknown."""
+    dice = (metrics or {}).get("dice") or {}
+    known = [value for value in dice.values() if value is not None]
     known = [float(value) for value in known if math.isfinite(value)]
     return math.fsum(known) / len(known) if known else math.nan

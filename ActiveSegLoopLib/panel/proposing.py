@@ -25,6 +25,7 @@ class Proposing(Section):
         self.section = section
         self.open: list[Any] = []
         self.follower = Follower()
+        self._is_canceling = False
         self.setup()
 
     def setup(self) -> None:
@@ -100,6 +101,9 @@ class Proposing(Section):
         """Find proposals, or stop finding them."""
         if self.follower.is_busy:
             self.follower.cancel()
+            self._is_canceling = True
+            self.ui.proposeButton.enabled = False
+            self.tell(_("Canceling..."))
             return
         self.find()
 
@@ -115,19 +119,22 @@ class Proposing(Section):
         if event.get("event") == "progress" and event.get("total"):
             bar.setRange(0, int(event["total"]))
             bar.value = int(event["step"])
-        elif event.get("event") in ("warning", "message"):
+        elif event.get("event") in ("warning", "message") and not self._is_canceling:
             self.tell(str(event.get("text", "")))
 
     def _on_end(self, job: Any) -> None:
         self._set_busy(False)
         if job.status == 0:
             self.tell(_("Proposals found: open the first one."))
+        elif job.status == 130:
+            self.tell(_("Finding what to label next was canceled."))
         elif job.error:
             self.tell(job.error)
         self.show_study()
         self.section.strip.study_changed()
 
     def _set_busy(self, busy: bool) -> None:
+        self._is_canceling = False
         bar = self.ui.proposeProgressBar
         bar.setRange(0, 0)
         bar.visible = busy
@@ -139,7 +146,7 @@ class Proposing(Section):
         ]
         fill(self.ui.proposalTable, rows)
         self.ui.openNextButton.enabled = bool(rows)
-        self.ui.proposeButton.enabled = self.study is not None
+        self.ui.proposeButton.enabled = self.study is not None and not self._is_canceling
 
     def _where(self, proposal: Any) -> str:
         if proposal.unit == "volume":

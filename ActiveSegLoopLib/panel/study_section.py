@@ -84,8 +84,13 @@ class StudySection(Section):
         self._opened(self.logic.loop.open_study(folder))
 
     def close_study(self) -> None:
-        """Its labels are not those of the next study."""
+        """Its labels, roles and patients are not those of the next study."""
         self.labels.labels = []
+        self.adding.close_study()
+
+    def scene_closed(self) -> None:
+        """What was open and not accepted is kept as a draft: the table shows that."""
+        self.show_study()
 
     def tell_missing(self, folder: str) -> None:
         """The scene names a study that isn't there any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import qt
@@ -11,6 +12,7 @@ from slicer.i18n import tr as _
 from ActiveSegLoopLib.panel.chart import Chart
 from ActiveSegLoopLib.panel.icons import set_icons
 from ActiveSegLoopLib.panel.packages import ensure_packages
+from ActiveSegLoopLib.panel.progress_section import mean_dice
 from ActiveSegLoopLib.panel.running import Follower, Remaining, duration
 from ActiveSegLoopLib.panel.section import Section, guarded, pressed
 
@@ -31,25 +33,28 @@ class TrainSection(Section):
         self.remaining = Remaining()
         self.curve = Curve()
         self._trained_folder: Any = None
+        self._shown: Any = None  # the choices that the button stands for
         layout = qt.QVBoxLayout(self.ui.trainChartFrame)
         layout.setContentsMargins(0, 0, 0, 0)
         self.chart = Chart(self.ui.trainChartFrame)
-        self.chart.toolTip = _("Loss and Dice on the held-out cases while the model trains.")
+        self.chart.toolTip = _(
+            "Loss and Dice on the held-out cases while a network trains. The whole model is "
+            "measured at the end."
+        )
         layout.addWidget(self.chart)
         self.ui.trainChartFrame.visible = False
         self.ui.trainStageLabel.visible = False
         self.ui.trainButton.connect("clicked(bool)", self.on_train)
         self.ui.cancelTrainButton.connect("clicked(bool)", self.on_cancel)
-        self.ui.presetComboBox.connect("currentIndexChanged(int)", self.on_preset)
+        self.panel.memory.when_changed(self.on_parameters)
         self.show_study()
 
     def show_study(self) -> None:
-        """Say whether a training by the chosen recipe waits to go on."""
+        """Say which training goes on when the button is pressed, if any does."""
         if self.follower.is_busy:
             return
-        preset = self.parameters.preset.value
-        unfinished = [] if self.study is None else self.study.unfinished_rounds()
-        waiting = next((round for round in unfinished if round.preset == preset), None)
+        self._shown = self._chosen()
+        waiting = self._waiting()
         self.ui.trainButton.enabled = self.study is not None
         self.ui.trainButton.text = (
             _("Train") if waiting is None
@@ -58,6 +63,7 @@ class TrainSection(Section):
 
     def close_study(self) -> None:
         """A training of the former study is stopped kindly; it can go on later."""
+        self.ui.trainChartFrame.visible = False
         if self.follower.is_busy:
             self._stop()
             self._tell_of_another(
@@ -76,10 +82,7 @@ class TrainSection(Section):
             return
         if not ensure_packages(self.panel):
             return
-        parameters = self.parameters
-        job = self.logic.loop.start_training(
-            parameters.preset.value, parameters.device.value, parameters.iterations or None
-        )
+        job = self.logic.loop.start_training(*self._chosen())
         self.curve = Curve()
         self.chart.show_curves({})
         self._set_busy(True)
@@ -88,9 +91,10 @@ class TrainSection(Section):
         self.follower.follow(job, self.on_event, self.on_end)
 
     @guarded
-    def on_preset(self) -> None:
-        """Another recipe was chosen."""
-        self.show_study()
+    def on_parameters(self) -> None:
+        """Another recipe, device or number of steps may have been chosen."""
+        if self._chosen() != self._shown:
+            self.show_study()
 
     @pressed
     def on_cancel(self) -> None:
@@ -102,9 +106,12 @@ class TrainSection(Section):
         kind = event.get("event")
         if kind == "progress" and event.get("total"):
             self._progress(event)
+        has_point = self.curve.add(event)
+        if not self._is_of_study:
+            return
         if kind in ("warning", "message"):
             self.tell(str(event.get("text", "")))
-        if self.curve.add(event):
+        if has_point:
             self.ui.trainChartFrame.visible = True
             dice = {_("Dice"): (0.0, 1.0)}
             self.chart.show_curves(self.curve.curves(), _("step"), scales=dice)
@@ -113,17 +120,36 @@ class TrainSection(Section):
         """The job has ended: a quiet note, and new proposals."""
         self._set_busy(False)
         self.panel.study_changed()
-        if self.study is None or self._trained_folder != self.study.folder:
+        if not self._is_of_study:
             self._tell_of_another(self._end_of_another(job))
         elif job.status == 0:
-            text = _("Round {number} is trained.").format(number=(job.result or {}).get("round"))
-            self.tell(f"{text} {self.curve.dice_text()}".strip())
+            result = job.result or {}
+            text = _("Round {number} is trained.").format(number=result.get("round"))
+            self.tell(f"{text} {dice_text(result.get('metrics'))}".strip())
             slicer.util.showStatusMessage(text, 5000)
             self.panel.trained()
         elif job.status == 130:
             self.tell(_("Training was stopped; it can go on from there."))
         else:
             self.tell(job.error or "")
+
+    def _chosen(self) -> tuple[str, str, int | None]:
+        """Recipe, device and steps of the next training; steps None are those of the recipe."""
+        parameters = self.parameters
+        return parameters.preset.value, parameters.device.value, parameters.iterations or None
+
+    def _waiting(self) -> Any:
+        """The round that a training by what is chosen takes up, None when it begins a new one."""
+        if self.study is None:
+            return None
+        from ActiveSegLoopLib.study.going_on import round_to_go_on_with
+
+        return round_to_go_on_with(self.study, *self._chosen())
+
+    @property
+    def _is_of_study(self) -> bool:
+        """Whether what trains is of the study that is open."""
+        return self.study is not None and self._trained_folder == self.study.folder
 
     @property
     def _trained_name(self) -> str:
@@ -179,6 +205,14 @@ class TrainSection(Section):
             self.ui.trainCollapsibleButton.text = _("Train")
 
 
+def dice_text(metrics: Any) -> str:
+    """The Dice of a round in words, as the section Progress shows it; "" when it is unknown."""
+    dice = mean_dice(metrics)
+    if not math.isfinite(dice):
+        return ""
+    return _("Dice on the held-out cases: {dice}.").format(dice=f"{dice:.3f}")
+
+
 class Curve:
     """Loss and validation Dice of a training over its steps; stages follow one another."""
 
@@ -205,12 +239,6 @@ class Curve:
         stride = 1 + len(self._loss) // _MOST_POINTS
         curves = {_("Loss"): self._loss[::stride]}
         return curves | {_("Dice"): self._dice} if self._dice else curves
-
-    def dice_text(self) -> str:
-        """The last validation Dice in words, "" without one."""
-        if not self._dice:
-            return ""
-        return _("Dice on the held-out cases: {dice}.").format(dice=f"{self._dice[-1][1]:.3f}")
 
     def _go_to(self, event: Any) -> None:
         if event.get("stage") != self._stage:

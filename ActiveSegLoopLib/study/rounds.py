@@ -23,6 +23,7 @@ MODELS = "models"
 CACHE = "cache"
 METRICS = "metrics.json"
 LOCK = ".lock"  # held by the process that trains the round, so that its death shows
+ASKED = "asked"  # among the settings: the options that they were made of
 
 # With this many labeled groups and no validation case, a training holds every fifth group out.
 GROUPS_TO_HOLD_OUT = 5
@@ -227,12 +228,12 @@ class Rounds:
         self, connection: sqlite3.Connection, preset: str, settings: str, seed: int
     ) -> None:
         rows = connection.execute(
-            "SELECT number FROM rounds WHERE state = 'running' "
-            "AND (preset, settings, seed) = (?, ?, ?)",
-            (str(preset), settings, int(seed)),
+            "SELECT number, settings FROM rounds WHERE state = 'running' "
+            "AND (preset, seed) = (?, ?)",
+            (str(preset), int(seed)),
         )
-        for (number,) in rows.fetchall():
-            if self.is_trained_elsewhere(number):
+        for number, others in rows.fetchall():
+            if _made(others) == _made(settings) and self.is_trained_elsewhere(number):
                 raise StudyError(
                     f"Another process is training round {number} with the same settings: wait for "
                     "it, or give another seed to train one beside it."
@@ -289,6 +290,11 @@ def _end(connection: sqlite3.Connection, number: int, state: str) -> None:
     connection.execute(
         "UPDATE rounds SET state = ?, ended = ? WHERE number = ?", (state, now(), number)
     )
+
+
+def _made(settings: str) -> dict[str, Any]:
+    """What was made of the options that were asked for: two ways of asking can mean the same."""
+    return {key: value for key, value in json.loads(settings).items() if key != ASKED}
 
 
 def _let_go(lock: Path) -> None:

@@ -12,6 +12,7 @@ from PySide6 import QtWidgets
 from PySide6.QtCore import Signal
 
 from Testing.panel.ctk_widgets import kept
+from Testing.panel.node_filter import qMRMLSortFilterProxyModel
 
 
 class qMRMLWidget(QtWidgets.QWidget):
@@ -45,6 +46,14 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
     _scene: Any = None
     _node: Any = None
 
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._filter = qMRMLSortFilterProxyModel(self)
+
+    def sortFilterProxyModel(self) -> Any:
+        """Which nodes are offered."""
+        return self._filter
+
     def setMRMLScene(self, scene: Any) -> None:
         """Use this scene."""
         self._scene = scene
@@ -57,7 +66,8 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
         for kind in self.nodeTypes:
             for index in range(self._scene.GetNumberOfNodesByClass(kind)):
                 node = self._scene.GetNthNodeByClass(index, kind)
-                if self.showChildNodeTypes or node.GetClassName() == kind:
+                is_hidden = node.GetID() in self._filter.hiddenNodeIDs
+                if not is_hidden and (self.showChildNodeTypes or node.GetClassName() == kind):
                     found.append(node)
         return found
 

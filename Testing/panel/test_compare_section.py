@@ -207,3 +207,25 @@ def test_a_label_that_one_lacks_has_no_verdict_and_no_surface(compared, study):
     assert compared.sections["compare"].coloring.node is None
     assert not compared.ui.worstButton.enabled
     assert np.isfinite(float(cells(compared.ui.verdictTable)[1][3]))
+
+
+def test_a_verdict_goes_with_its_study(compared, another):
+    compare(compared)
+    assert compared.ui.compareMessageLabel.text != ""
+    open_in(compared, another.folder)
+    assert compared.ui.compareMessageLabel.text == ""
+
+
+def test_a_verdict_goes_with_the_scene_that_it_was_seen_in(compared):
+    compare(compared)
+    slicer.mrmlScene.Clear(False)
+    wait(compared)
+    assert compared.ui.compareMessageLabel.text == ""
+
+
+def test_a_comparison_that_ends_in_another_study_is_not_shown(compared, another):
+    compared.ui.compareButton.click()
+    open_in(compared, another.folder)
+    wait(compared)
+    assert cells(compared.ui.verdictTable) == []
+    assert compared.ui.compareMessageLabel.text == ""

@@ -50,6 +50,14 @@ def test_an_earlier_round_can_be_used_again(trained, study):
     assert trained.ui.progressMessageLabel.text.startswith("Round 1 is used now")
 
 
+def test_what_was_told_of_a_round_goes_with_its_study(trained, another):
+    trained.ui.roundTable.selectRow(0)
+    trained.ui.useRoundButton.click()
+    wait(trained)
+    open_in(trained, another.folder)
+    assert trained.ui.progressMessageLabel.text == ""
+
+
 def test_the_report_is_written_and_opened(trained, study, monkeypatch):
     pytest.importorskip("matplotlib")
     import qt

@@ -124,6 +124,27 @@ def test_parameters_and_widgets_follow_each_other(panel):
     assert panel.ui.opacitySlider.value == 0.25
 
 
+def test_what_is_chosen_for_a_study_stays_chosen_when_the_scene_is_closed(panel, study):
+    open_in(panel, study.folder)
+    panel.ui.iterationsSpinBox.value = 30
+    panel.ui.presetComboBox.setCurrentText("Fast, a first impression")
+    panel.ui.limitSpinBox.value = 3.5
+    panel.ui.planeComboBox.setCurrentText("sagittal")
+    slicer.mrmlScene.Clear(False)
+    wait(panel)
+    parameters = panel.parameters
+    assert (parameters.preset.value, parameters.iterations) == ("fast", 30)
+    assert (parameters.plane.value, parameters.limit_mm) == ("sagittal", 3.5)
+    assert panel.ui.presetComboBox.currentText == "Fast, a first impression"
+    assert panel.ui.iterationsSpinBox.value == 30
+
+
+def test_without_a_study_a_closed_scene_begins_anew(panel):
+    panel.ui.iterationsSpinBox.value = 30
+    slicer.mrmlScene.Clear(False)
+    assert panel.ui.iterationsSpinBox.value == 0
+
+
 def test_the_recipes_are_those_of_the_engine():
     import ast
 

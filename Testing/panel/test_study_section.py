@@ -140,6 +140,26 @@ def test_files_are_added_with_role_and_patient_and_a_bad_one_keeps_no_other_out(
     assert ["q1", "", "validation", "Patient 7"] in cells(panel.ui.caseTable)
 
 
+def test_images_added_next_are_of_another_patient_and_in_another_study_of_no_role_yet(
+    panel, study, another, tmp_path
+):
+    from ActiveSegLoopLib.images.writing import write_volume
+
+    open_in(panel, study.folder)
+    write_volume(tmp_path / "q1.nrrd", image(11))
+    panel.ui.roleComboBox.currentIndex = 2
+    panel.ui.groupLineEdit.text = "Patient 7"
+    panel.sections["study"].adding.add([tmp_path / "q1.nrrd"])
+    until(lambda: not panel.background.is_busy)
+    assert study.case("q1").group == "Patient 7"
+    assert panel.ui.groupLineEdit.text == ""
+    assert panel.ui.roleComboBox.currentText == "test"
+    panel.ui.groupLineEdit.text = "Patient 8"
+    open_in(panel, another.folder)
+    assert panel.ui.groupLineEdit.text == ""
+    assert panel.ui.roleComboBox.currentText == "pool"
+
+
 def test_a_volume_of_the_scene_without_a_file_is_kept_in_the_study(panel, study):
     from ActiveSegLoopLib.scene.volumes import volume_node
 

@@ -206,6 +206,8 @@ def test_a_second_training_with_the_same_settings_is_refused_while_the_first_one
     try:
         with pytest.raises(StudyError, match="training round 1 with the same settings: wait"):
             study.start_round("fast", {}, 0, [labeled["a"]])
+        with pytest.raises(StudyError, match="training round 1 with the same settings: wait"):
+            study.start_round("fast", {"asked": {"device": "auto"}}, 0, [labeled["a"]])
         assert study.start_round("fast", {"patch": 8}, 0, [labeled["a"]]).number == 2
         assert [round.number for round in study.rounds()] == [1, 2]
     finally:
