@@ -280,6 +280,8 @@ class NextSection(Section):
             self.labeling.stop_opening()
             self.proposal = proposal
             self.proposing.show_study()
+            if proposal is not None:
+                self.proposing.select(proposal)
             self.labeling.go_back(*where)
             self.show_case()
             self.tell_error(error)

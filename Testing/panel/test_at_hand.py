@@ -197,6 +197,7 @@ def test_the_slice_that_was_refused_is_at_hand_again_with_its_proposal(labeled):
     wait(labeled)
     assert labeled.ui.sliceDoneButton.text == "Axial slice 2 done, next"
     assert labeled.sections["next"].proposal.index == 2
+    assert labeled.sections["next"].proposing.selected().index == 2
 
 
 def test_what_is_told_stands_below_the_buttons_and_above_the_segment_editor(labeled):
