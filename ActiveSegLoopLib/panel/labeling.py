@@ -239,9 +239,7 @@ class Labeling(VTKObservationMixin):
     def _go_to(self, plane: str | None, index: int | None) -> None:
         from ActiveSegLoopLib.scene.jumping import jump_to_slice
         from ActiveSegLoopLib.scene.segmentations import apply_schema
-        from ActiveSegLoopLib.scene.showing import show_again
 
-        show_again(self.opened)
         apply_schema(self.opened.segmentation_node, self.study.schema.segments())
         self.opened = self.loop.opened = self.opened.at(plane, index)
         if plane is not None and index is not None:

@@ -136,6 +136,8 @@ class NextSection(Section):
     ) -> None:
         """Show a case to label, at a slice; proposal: what is to be labeled in it."""
         self.proposal = proposal
+        if self.labeling.case is not None and self.labeling.case.name == case:
+            self.at_hand.return_to_case()
         self.labeling.open(case, plane, index)
         self.panel.show_section(self.name)
 

@@ -99,9 +99,11 @@ def test_the_uncertainty_lies_over_the_case_that_is_shown_again(widget, labeled)
     strip._map = Volume(image(1).array.astype("uint8"), GRID)
     widget.exit()
     show_another()
-    widget.enter()
-    above = {node.GetForegroundVolumeID() for node in composite_nodes()}
-    assert above == {strip._node.GetID()}
+    for show in (widget.enter, lambda: labeled.open_case("p1")):
+        show()
+        above = {node.GetForegroundVolumeID() for node in composite_nodes()}
+        assert above == {strip._node.GetID()}
+        show_another()
 
 
 def test_an_image_that_was_moved_is_told_when_the_module_is_entered(widget, labeled):
