@@ -23,6 +23,7 @@ class Editor:
         self._is_open = False
         self._is_entered = False
         self._effect = ""
+        self._volume: Any = None
         widget.maximumNumberOfUndoStates = UNDO_STEPS
         # What is edited follows the open case; the selectors would only lead astray.
         widget.segmentationNodeSelectorVisible = False
@@ -43,6 +44,7 @@ class Editor:
         self.use_scene()
         self.widget.setSegmentationNode(segmentation_node)
         self.widget.setSourceVolumeNode(volume_node)
+        self._volume = volume_node
         self._is_open = True
         if self._effect and self._is_entered:
             self.widget.setActiveEffectByName(self._effect)
@@ -55,12 +57,15 @@ class Editor:
         self._drop_keys()
         self.widget.setActiveEffect(None)
         self.widget.setSegmentationNode(None)
+        self._volume = None
         self._is_open = False
 
     def enter(self) -> None:
         """The module was entered."""
         self._is_entered = True
         self.use_scene()
+        if self._is_open and self.widget.sourceVolumeNode() is not self._volume:
+            self.widget.setSourceVolumeNode(self._volume)
         self.widget.updateWidgetFromMRML()
         self._take_keys()
 

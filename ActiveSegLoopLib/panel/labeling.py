@@ -87,7 +87,7 @@ class Labeling(VTKObservationMixin):
 
         again: read it anew, and forget what was changed.
         """
-        is_open = self.case is not None and self.case.name == name and not self._is_gone()
+        is_open = self.case is not None and self.case.name == name and self._is_in_scene()
         if is_open and not again and not self._has_newer_prediction():
             self.stop_opening()
             self._go_to(plane, index)
@@ -119,6 +119,14 @@ class Labeling(VTKObservationMixin):
                 self._on_change()
 
         self.panel.background.start(load, put, failed)
+
+    def go_back(self, case: Any, plane: str, index: int | None, points: Any) -> None:
+        """The open case is where it was at AtHand.place, if it is still that one."""
+        from ActiveSegLoopLib.scene.jumping import go_back
+
+        if self.case == case and self._is_in_scene():
+            self.opened = self.loop.opened = self.opened.at(plane, index)
+            go_back(points)
 
     def stop_opening(self) -> None:
         """The case that is on its way isn't wanted any more; the open one stays."""
@@ -288,6 +296,10 @@ class Labeling(VTKObservationMixin):
     def _has_newer_prediction(self) -> bool:
         """Whether a model segmented the open case since it was opened, and nothing is unkept."""
         return not self.has_edits and self.loop.has_newer_prediction(self.opened)
+
+    def _is_in_scene(self) -> bool:
+        nodes = (*self.opened.volume_nodes, self.opened.segmentation_node)
+        return all(node.GetScene() is not None for node in nodes)
 
     def _is_gone(self) -> bool:
         return self.opened.segmentation_node.GetScene() is None

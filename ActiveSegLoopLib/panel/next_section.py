@@ -9,19 +9,18 @@ import slicer
 from slicer.i18n import tr as _
 
 from ActiveSegLoopLib.panel.asking import may_keep_whole
+from ActiveSegLoopLib.panel.at_hand import AtHand
 from ActiveSegLoopLib.panel.drafts import Drafts
 from ActiveSegLoopLib.panel.editor import Editor
 from ActiveSegLoopLib.panel.icons import set_icons
 from ActiveSegLoopLib.panel.labeling import Labeling
 from ActiveSegLoopLib.panel.parameters import Plane
 from ActiveSegLoopLib.panel.proposing import Proposing
-from ActiveSegLoopLib.panel.section import Section, guarded, pressed
-from ActiveSegLoopLib.panel.stopwatch import clock_text
+from ActiveSegLoopLib.panel.section import Section, pressed
 from ActiveSegLoopLib.panel.strip import Strip
 
 SLICE_DONE_KEY = "Ctrl+Return"
 OPEN_NEXT_KEY = "Ctrl+Shift+Return"
-_MILLISECONDS_OF_CLOCK = 500
 
 
 class NextSection(Section):
@@ -43,6 +42,7 @@ class NextSection(Section):
         self.proposing = Proposing(self)
         self.drafts = Drafts(self)
         self.strip = Strip(self)
+        self.at_hand = AtHand(self)
         self.proposal: Any = None
         self.ui.openNextButton.connect("clicked(bool)", self.on_open_next)
         self.ui.sliceDoneButton.connect("clicked(bool)", self.on_slice_done)
@@ -50,10 +50,6 @@ class NextSection(Section):
         self.ui.skipButton.connect("clicked(bool)", self.on_skip)
         self.ui.flagButton.connect("clicked(bool)", self.on_flag)
         self._shortcuts: list[tuple[Any, Any]] = []
-        self._clock = qt.QTimer()
-        self._clock.setInterval(_MILLISECONDS_OF_CLOCK)
-        self._clock.connect("timeout()", self.on_clock)
-        self._shown: tuple[str, int | None] | None = None
         self._told: Any = None  # what the other sections know to be open
         self.show_case()
 
@@ -69,19 +65,21 @@ class NextSection(Section):
                 shortcut.autoRepeat = False  # a key held down would accept slices nobody saw
                 shortcut.connect("activated()", slot)
                 self._shortcuts.append((shortcut, slot))
+        # The other module may have shown an image of its own.
+        self.at_hand.return_to_case()
         if self.labeling.opened is not None:
-            self._clock.start()
+            self.at_hand.start()
 
     def exit(self) -> None:
         """The keys belong to the next module; unaccepted work is kept."""
         self.editor.exit()
         self._drop_shortcuts()
-        self._clock.stop()
+        self.at_hand.stop()
         self.labeling.keep_draft()
 
     def cleanup(self) -> None:
         """The panel ends."""
-        self._clock.stop()
+        self.at_hand.stop()
         self._drop_shortcuts()
         self.proposing.follower.close()
         self.strip.follower.close()
@@ -139,6 +137,8 @@ class NextSection(Section):
     ) -> None:
         """Show a case to label, at a slice; proposal: what is to be labeled in it."""
         self.proposal = proposal
+        if self.labeling.case is not None and self.labeling.case.name == case:
+            self.at_hand.return_to_case()
         self.labeling.open(case, plane, index)
         self.panel.show_section(self.name)
 
@@ -168,7 +168,7 @@ class NextSection(Section):
         """Keep the slice that is shown, and open the next one."""
         if not self._can_accept():
             return
-        plane, index = self.slice_at_hand()
+        plane, index = self.at_hand.slice()
         if index is None:
             self.tell(
                 _("No slice view shows this case in the {plane} plane: show it first.").format(
@@ -194,31 +194,6 @@ class NextSection(Section):
         """Mark the proposal for a second look."""
         self._set_aside(self.logic.loop.flag)
 
-    @guarded
-    def on_clock(self) -> None:
-        """Show the time, and which slice is meant by "Slice done"."""
-        if self.labeling.opened is None:
-            self._clock.stop()
-            return
-        watch = self.labeling.stopwatch
-        time = clock_text(watch.total)
-        if watch.is_running:
-            self.ui.timeLabel.text = _("Time on this: {time}").format(time=time)
-        else:
-            self.ui.timeLabel.text = _("Time on this: {time} (stopped, nothing is edited)").format(
-                time=time
-            )
-        shown = self.slice_at_hand()
-        if shown != self._shown:
-            self._show_slice(*shown)
-
-    def slice_at_hand(self) -> tuple[str, int | None]:
-        """The plane in which one labels, and the slice of it that a view shows now, if any."""
-        from ActiveSegLoopLib.scene.jumping import shown_slice
-
-        plane = self.parameters.plane.value
-        return plane, shown_slice(self.labeling.opened.case.geometry, plane)
-
     def show_case(self) -> None:
         """Show what is open: its name, why it was proposed, how it began."""
         opened, name = self.labeling.opened, self.labeling.opening
@@ -229,13 +204,14 @@ class NextSection(Section):
                 self.parameters.plane = Plane(opened.plane)
             if is_another:
                 self.panel.case_changed()
-        self.ui.labelingFrame.visible = opened is not None
+        for widget in (self.ui.labelingFrame, self.ui.segmentEditorWidget):
+            widget.visible = opened is not None
         if self.panel.is_connected:
             case = opened.case.name if opened is not None else name or ""
             self.parameters.case = case
             self.parameters.proposal = self.proposal.id if self.proposal is not None else 0
         if opened is None:
-            self._clock.stop()
+            self.at_hand.stop()
             self.ui.currentLabel.text = (
                 _("Loading {case}...").format(case=name) if name else _("Nothing is open.")
             )
@@ -243,9 +219,9 @@ class NextSection(Section):
         self.ui.currentLabel.text = self._case_text(opened)
         self.drafts.show_opened(opened)
         self.strip.show(opened)
-        self._show_slice(*self.slice_at_hand())
-        self.on_clock()
-        self._clock.start()
+        self.at_hand.show()
+        self.at_hand.look()
+        self.at_hand.start()
 
     def _case_text(self, opened: Any) -> str:
         text = f"{opened.case.name}:"
@@ -261,18 +237,6 @@ class NextSection(Section):
         }[opened.beginning.source]
         return f"{text} {begun}"
 
-    def _show_slice(self, plane: str, index: int | None) -> None:
-        self._shown = plane, index
-        self.strip.mark(plane, index)
-        if self.panel.is_connected:
-            self.parameters.slice_shown = -1 if index is None else index
-        self.ui.sliceDoneButton.text = (
-            _("Slice done, next") if index is None
-            else _("{plane} slice {index} done, next").format(
-                plane=Plane(plane).label().capitalize(), index=index
-            )
-        )
-
     def _proposal_of(self, case: str) -> Any:
         """The proposal at hand, if it is of this case and not of one that is on its way."""
         return self.proposal if self.proposal is not None and self.proposal.case == case else None
@@ -283,15 +247,32 @@ class NextSection(Section):
         if self.labeling.opened is None:
             self.tell(_("Nothing is open to be done."))
             return False
+        if not self.at_hand.is_seen:
+            self.tell(
+                _("The views show another image than {case}: open the case again.").format(
+                    case=self.labeling.case.name
+                )
+            )
+            return False
         return True
 
     def _must_wait(self) -> bool:
-        if self.labeling.is_busy:
-            self.tell(_("One moment: what came before isn't done yet."))
-        return self.labeling.is_busy
+        if not self.labeling.is_busy:
+            return False
+        text = _("One moment: what came before isn't done yet.")
+        self.tell(text)
+
+        def over(nothing: Any) -> None:
+            if self.ui.nextMessageLabel.text == text:
+                self.tell("")
+
+        # Behind all that is still to be done.
+        self.panel.background.start(lambda: None, over, self.tell_error)
+        return True
 
     def _accept(self, slices: Any, plane: str | None = None, index: int | None = None) -> None:
         case, is_whole = self.labeling.case.name, slices is None
+        where = self.at_hand.place()
         proposal = self._proposal_of(case) or self.proposing.find_open(case, slices or {})
 
         def stored(revision: Any) -> None:
@@ -302,6 +283,9 @@ class NextSection(Section):
             self.labeling.stop_opening()
             self.proposal = proposal
             self.proposing.show_study()
+            if proposal is not None:
+                self.proposing.select(proposal)
+            self.labeling.go_back(*where)
             self.show_case()
             self.tell_error(error)
 

@@ -173,6 +173,8 @@ class Panel(VTKObservationMixin):
         if section.labeling.case is None or section.labeling.case.name != name:
             section.proposal = None
             section.labeling.open(name, self.parameters.plane.value)
+        else:
+            section.at_hand.return_to_case()
         # Behind the loading, should there be one.
         self.background.start(lambda: None, lambda _: jump_to_point(ras), section.tell_error)
 

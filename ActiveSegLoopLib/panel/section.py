@@ -67,7 +67,7 @@ class Section:
         """Show what the scene remembers of the study that is open, a parameters.Remembered."""
 
     def tell(self, text: str) -> None:
-        """Show one sentence at the end of the section; an empty one hides the line."""
+        """Show one sentence in the section; an empty one hides the line."""
         label = getattr(self.ui, f"{self.name}MessageLabel")
         label.text = text
         label.setVisible(bool(text))

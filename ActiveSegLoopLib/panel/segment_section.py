@@ -176,7 +176,7 @@ class SegmentSection(Section):
             return
         if not self._holds_unaccepted(opened) and self.logic.loop.has_newer_prediction(opened):
             # Where one looks now, not where it was opened.
-            self.labeling.open(case, *self.panel.sections["next"].slice_at_hand())
+            self.labeling.open(case, *self.panel.sections["next"].at_hand.slice())
         self.panel.background.start(
             lambda: None, lambda _none: self._tell_about(study, case, node), self.tell_error
         )

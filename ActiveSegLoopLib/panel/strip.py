@@ -45,6 +45,11 @@ class Strip(Section):
         if self._show_scores(opened) and self._has_no_file and self.ui.overlayCheckBox.checked:
             self._measure()
 
+    def show_again(self) -> None:
+        """Show the uncertainty over the image again, where it belongs and was taken off."""
+        if self.ui.overlayCheckBox.checked and self._map is not None:
+            self._show_overlay()
+
     def study_changed(self) -> None:
         """Another model may be in use, or there are other scores: show those."""
         opened = self.section.labeling.opened
@@ -77,8 +82,9 @@ class Strip(Section):
         opened = self.section.labeling.opened
         if opened is not None:
             count = opened.case.geometry.shape[opened.case.geometry.axis_of(self._plane)]
+            self.section.at_hand.return_to_case()
             jump_to_slice(opened.case.geometry, self._plane, min(max(round(x), 0), count - 1))
-            self.section.on_clock()
+            self.section.at_hand.look()
 
     @guarded
     def on_overlay(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -59,15 +60,30 @@ def jump_to_point(ras: tuple[float, ...]) -> None:
         node.JumpSliceByOffsetting(*ras)
 
 
-def fit_views(volume_node: Any) -> None:
-    """Center the slice views on a volume, as large as fits, as Slicer does with one it loads."""
+def view_points() -> list[tuple[Any, tuple[float, ...]]]:
+    """Where the slice views are: each one's node and a RAS point in its slice, for `go_back`."""
+    return [(node, tuple(to_numpy(node.GetSliceToRAS())[:3, 3])) for node in slice_nodes()]
+
+
+def go_back(points: Sequence[tuple[Any, tuple[float, ...]]]) -> None:
+    """Move the slice views to where they were; one that was removed meanwhile is left out."""
+    for node, point in points:
+        if node.GetScene() is not None:
+            node.JumpSliceByOffsetting(*point)
+
+
+def fit_views(volume_node: Any, nodes: Sequence[Any] | None = None) -> None:
+    """Center slice views on a volume, as large as fits, as Slicer does with one it loads.
+
+    nodes: the views; by default all.
+    """
     from ActiveSegLoopLib.scene.volumes import geometry_of
 
     geometry = geometry_of(volume_node)
     shape = np.array(geometry.shape)
     center = to_ras(geometry.index_to_world((shape - 1) // 2))  # in the middle of a voxel
     sides = to_ras(geometry.affine()[:3, :3].T) * shape[:, np.newaxis]
-    for node in slice_nodes():
+    for node in slice_nodes() if nodes is None else nodes:
         matrix = to_numpy(node.GetSliceToRAS())
         width, height, _depth = node.GetDimensions()
         spans = np.abs(sides @ matrix[:3, :3]).sum(axis=0)  # across, up, and through the view
@@ -95,20 +111,42 @@ def align_views(volume_node: Any) -> None:
             node.RotateToVolumePlane(volume_node)
 
 
-def shown_slice(geometry: Geometry, plane: str) -> int | None:
+def shown_slice(
+    geometry: Geometry, plane: str, images: Sequence[Any] | None = None
+) -> int | None:
     """The slice of a plane that a slice view shows; None where no view lies along the plane.
 
-    Of several such views one that is in the window's layout counts first.
+    Those that are in the window's layout count, and only where there is none the others. images:
+    the volume nodes one of which a view has to show; by default any image will do.
     """
     axis = geometry.axis_of(plane)
     normal = to_ras(geometry.affine()[:3, axis] / geometry.spacing[axis])
-    best, found = (False, _ALIGNED), None
-    for node in slice_nodes():
-        matrix = to_numpy(node.GetSliceToRAS())
-        score = (bool(node.IsMappedInLayout()), abs(float(matrix[:3, 2] @ normal)))
-        if score[1] >= _ALIGNED and (found is None or score > best):
-            best, found = score, matrix
-    return None if found is None else slice_index(geometry, plane, found[:3, 3])
+    along = {
+        node: cosine for node in slice_nodes()
+        if (cosine := abs(float(to_numpy(node.GetSliceToRAS())[:3, 2] @ normal))) >= _ALIGNED
+    }
+    found = [node for node in seen(list(along)) if images is None or shows(node, images)]
+    if not found:
+        return None
+    best = max(found, key=along.get)
+    return slice_index(geometry, plane, to_numpy(best.GetSliceToRAS())[:3, 3])
+
+
+def seen(nodes: Sequence[Any]) -> Sequence[Any]:
+    """Those of some slice views that are in the window's layout; all, where none of them is."""
+    return [node for node in nodes if node.IsMappedInLayout()] or nodes
+
+
+def shows(slice_node: Any, images: Sequence[Any]) -> bool:
+    """Whether a slice view has one of these volume nodes at the back, under all others."""
+    composite = composite_of(slice_node)
+    shown = None if composite is None else composite.GetBackgroundVolumeID()
+    return shown is not None and slicer.mrmlScene.GetNodeByID(shown) in images
+
+
+def composite_of(slice_node: Any) -> Any:
+    """The node that says which volumes a slice view shows; None for a view without one."""
+    return slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(slice_node)
 
 
 def slice_nodes() -> list[Any]:

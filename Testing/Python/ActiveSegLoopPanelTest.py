@@ -152,6 +152,31 @@ class ActiveSegLoopPanelTest(unittest.TestCase):
         self.assertIsNone(draft_of(study, case))
         self.assertGreater(min(revision.voxels.values()), 0)
 
+    def test_the_open_case_is_shown_again_after_another_module_and_accepted_only_if_seen(self):
+        study = self.make_study()
+        for phantom in self.phantoms[:2]:
+            self.panel.open_case(phantom.name)
+            self.wait()
+        case = study.case(self.phantoms[1].name)
+        labeling = self.panel.sections["next"].labeling
+        slicer.util.selectModule("SegmentEditor")  # takes the first segmentation and its image
+        slicer.app.processEvents()
+        slicer.util.selectModule("ActiveSegLoop")
+        slicer.app.processEvents()
+        red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+        self.assertEqual(red.GetBackgroundVolumeID(), labeling.opened.volume_node.GetID())
+        other = slicer.util.addVolumeFromArray(np.ones((4, 5, 6)), name="another patient")
+        slicer.util.setSliceViewerLayers(background=other)
+        self.ui.sliceDoneButton.click()
+        self.wait()
+        self.assertIn("The views show another image", self.ui.nextMessageLabel.text)
+        self.assertIsNone(study.latest(case))
+        self.panel.open_case(case.name)
+        self.wait()
+        self.ui.sliceDoneButton.click()
+        self.wait()
+        self.assertIsNotNone(study.latest(case), self.ui.nextMessageLabel.text)
+
     def test_saving_and_loading_the_scene_brings_section_and_case_back(self):
         study = self.make_study()
         self.panel.open_case(self.phantoms[1].name)

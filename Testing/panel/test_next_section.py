@@ -117,7 +117,7 @@ def test_another_slice_than_the_proposed_one_is_kept_and_the_proposal_stays(prop
 
     labeling = open_next(proposed)
     jump_to_slice(GRID, "axial", 5)
-    proposed.sections["next"].on_clock()
+    proposed.sections["next"].at_hand.look()
     assert proposed.ui.sliceDoneButton.text == "Axial slice 5 done, next"
     proposed.ui.sliceDoneButton.click()
     wait(proposed)
@@ -135,7 +135,7 @@ def test_the_plane_of_the_box_is_the_one_that_is_accepted_and_the_button_names_i
     open_next(proposed)
     proposed.ui.planeComboBox.setCurrentText("sagittal")
     jump_to_slice(GRID, "sagittal", 7)
-    proposed.sections["next"].on_clock()
+    proposed.sections["next"].at_hand.look()
     assert proposed.ui.sliceDoneButton.text == "Sagittal slice 7 done, next"
     proposed.ui.sliceDoneButton.click()
     wait(proposed)
@@ -209,10 +209,10 @@ def test_time_runs_by_segment_while_one_edits_and_stops_without_edits(proposed, 
         now[0] += seconds
         labeling._on_segments(None, None)
     now[0] += 3
-    proposed.sections["next"].on_clock()
+    proposed.sections["next"].at_hand.look()
     assert proposed.ui.timeLabel.text == "Time on this: 0:38"
     now[0] += 100
-    proposed.sections["next"].on_clock()
+    proposed.sections["next"].at_hand.look()
     assert "stopped" in proposed.ui.timeLabel.text
     proposed.ui.sliceDoneButton.click()
     wait(proposed)

@@ -198,6 +198,6 @@ def test_another_plane_shows_the_scores_of_its_slices(panel, study):
     strip = panel.sections["next"].strip
     (axial,) = strip.chart.curves.values()
     panel.ui.planeComboBox.setCurrentText("sagittal")
-    panel.sections["next"].on_clock()
+    panel.sections["next"].at_hand.look()
     (sagittal,) = strip.chart.curves.values()
     assert (len(axial), len(sagittal)) == (GRID.shape[0], GRID.shape[2])
