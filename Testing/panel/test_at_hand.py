@@ -128,6 +128,7 @@ def test_nothing_is_accepted_while_the_views_show_another_image_until_the_case_i
     labeled.open_case("p1")
     wait(labeled)
     assert shown() == {"p1"}
+    paint(labeled.sections["next"].labeling, labels().array)  # an empty volume would be asked about
     getattr(labeled.ui, button).click()
     wait(labeled)
     assert study.latest(study.case("p1")) is not None
