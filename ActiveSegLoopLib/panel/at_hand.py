@@ -52,6 +52,8 @@ class AtHand(Section):
             )
         if self.slice() != self._shown:
             self.show()
+        if self.ui.nextMessageLabel.text == self.unseen and self.is_seen:
+            self.tell("")
 
     def slice(self) -> tuple[str, int | None]:
         """The plane in which one labels, and the slice in which a view shows the case, if any."""
@@ -79,6 +81,13 @@ class AtHand(Section):
         from ActiveSegLoopLib.scene.showing import shows_case
 
         return shows_case(self.section.labeling.opened)
+
+    @property
+    def unseen(self) -> str:
+        """Why nothing is accepted while no view shows the open case."""
+        return _("The views show another image than {case}: open the case again.").format(
+            case=self.section.labeling.case.name
+        )
 
     def place(self) -> tuple[Any, ...]:
         """The open case, the slice at hand and where the views are, for Labeling.go_back."""

@@ -248,11 +248,7 @@ class NextSection(Section):
             self.tell(_("Nothing is open to be done."))
             return False
         if not self.at_hand.is_seen:
-            self.tell(
-                _("The views show another image than {case}: open the case again.").format(
-                    case=self.labeling.case.name
-                )
-            )
+            self.tell(self.at_hand.unseen)
             return False
         return True
 

@@ -123,11 +123,14 @@ def test_nothing_is_accepted_while_the_views_show_another_image_until_the_case_i
     assert labeled.ui.sliceDoneButton.text == "Slice done, next"
     getattr(labeled.ui, button).click()
     wait(labeled)
+    labeled.sections["next"].at_hand.look()
     assert message(labeled) == ASTRAY
     assert study.latest(study.case("p1")) is None
     labeled.open_case("p1")
     wait(labeled)
     assert shown() == {"p1"}
+    labeled.sections["next"].at_hand.look()
+    assert message(labeled) == "", "It is over."
     paint(labeled.sections["next"].labeling, labels().array)  # an empty volume would be asked about
     getattr(labeled.ui, button).click()
     wait(labeled)
