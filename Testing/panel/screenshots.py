@@ -58,6 +58,7 @@ def fill_panel(panel, study, settle) -> None:
     settle()
     train = panel.sections["train"]
     train._set_busy(True)
+    train._trained_folder = panel.study.folder  # as if the training had begun here
     for step in range(1, 60):
         train.on_event({
             "event": "progress", "stage": "segmenter", "step": step, "total": 200,
