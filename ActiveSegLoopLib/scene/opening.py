@@ -190,8 +190,9 @@ def _begin_without_draft(study: Study, case: Case) -> Beginning:
     current = study.current_round()
     path = None if current is None else study.prediction(current, case)
     predicted = None if path is None else current.number
-    annotated = None if latest is None else study.annotated(latest)
-    if latest is not None and (path is None or annotated.all().all()):
+    # What is annotated is a map as large as the image: not made where nothing is to be merged.
+    annotated = None if latest is None or path is None else study.annotated(latest)
+    if latest is not None and (annotated is None or annotated.all().all()):
         origin = "manual" if latest.origin == "manual" else "corrected"
         return Beginning(
             case, schema, study.labelmap(latest), REVISION, origin, latest.model_round, parent,

@@ -104,3 +104,18 @@ def told(slots, monkeypatch):
     monkeypatch.setattr(slicer, "modules", modules, raising=False)
     add_slice_views(started_scene())
     return said
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The questions that were asked; the answer is what is put into `answer`."""
+    import slicer
+
+    record = types.SimpleNamespace(texts=[], answer=True)
+
+    def ask(text, *_):
+        record.texts.append(text)
+        return record.answer
+
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", ask, raising=False)
+    return record

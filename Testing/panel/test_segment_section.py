@@ -1,6 +1,5 @@
 """The section Segment: what the model says of the open case is what one sees and corrects."""
 
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -64,21 +63,6 @@ def opened(segmenting):
     labeling = segmenting.sections["next"].labeling
     jump_to_slice(labeling.case.geometry, "axial", 3)
     return labeling
-
-
-@pytest.fixture
-def asked(monkeypatch):
-    """The questions that were asked; the answer is what is put into `answer`."""
-    import slicer
-
-    record = SimpleNamespace(texts=[], answer=False)
-
-    def ask(text, *_):
-        record.texts.append(text)
-        return record.answer
-
-    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", ask, raising=False)
-    return record
 
 
 def segment(panel):
@@ -190,6 +174,7 @@ def test_the_model_segments_other_cases_without_a_word_on_the_open_one(segmentin
 def test_a_whole_volume_without_any_label_is_kept_only_when_one_means_it(
     segmenting, study, opened, asked
 ):
+    asked.answer = False
     segmenting.ui.volumeDoneButton.click()
     wait(segmenting)
     assert asked.texts[0].startswith("Nothing is labeled in p1.")

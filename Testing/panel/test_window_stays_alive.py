@@ -115,19 +115,6 @@ def test_the_keys_accept_the_slice_and_open_the_next_proposal(widget, study):
     assert panel.sections["next"]._shortcuts == []
 
 
-@pytest.fixture
-def asked(monkeypatch):
-    """The questions that were asked; the answer is what is put into `answer`."""
-    record = SimpleNamespace(texts=[], answer=True)
-
-    def ask(text, *_):
-        record.texts.append(text)
-        return record.answer
-
-    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", ask, raising=False)
-    return record
-
-
 def lacking(monkeypatch, *names):
     """Let packages be missing."""
     original = importlib.util.find_spec
